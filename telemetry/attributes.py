@@ -1,0 +1,41 @@
+"""Names of spans, span attributes and events (METRICS: the trace model)."""
+
+from __future__ import annotations
+
+QPU_ID = "qpu.id"
+QPU_SIMULATOR = "qpu.simulator"
+QPU_SDK = "qpu.sdk"
+OPERATION_NAME = "qrmi.operation.name"
+RESOURCE_TYPE = "qrmi.resource.type"
+TASK_ID = "qrmi.task.id"
+TASK_STATE = "qrmi.task.state"
+STATUS_POLLS = "qrmi.status.polls"
+SESSION_HASH = "qrmi.session.hash"
+JOB_CLASS = "qpu.job.class"
+JOB_STATE = "qpu.job.state"
+JOB_REASON = "qpu.job.reason"
+SHOTS_REQUESTED = "qpu.job.shots.requested"
+SHOTS_EXECUTED = "qpu.job.shots.executed"
+PROGRAM_SIZE = "qpu.program.size"
+REGISTER_SIZE = "qpu.register.size"
+DEVICE_JOB_ID = "qpu.device.job.id"
+POSSIBLE_DOUBLE = "qpu.job.possible_double"
+SLURM_JOB_ID = "slurm.job.id"
+SLURM_CLUSTER = "slurm.cluster.name"
+ERROR_TYPE = "error.type"
+
+SESSION = "session"
+TASK = "task"
+WAIT = "wait"
+POST_JOBS = "POST /jobs"
+QUEUE = "queue"
+RUN = "run"
+SLICE = "slice"
+SUBMIT = "submit"
+EXECUTE = "execute"
+FETCH = "fetch"
+
+
+def span_name(operation: str, qpu_id: str) -> str:
+    """Return ``"{operation} {qpu_id}"``, the name of every span but those of HTTP servers."""
+    return f"{operation} {qpu_id}"

@@ -1,0 +1,76 @@
+"""Prometheus instruments made from the catalogue's entries, for the daemon.
+
+Label values outside their enumeration become ``other``; children are cached, so that an observation on the
+hot path costs a dictionary look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+
+from .catalogue import Kind, Metric
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Instruments:
+    """Counters and histograms of one registry, addressed by catalogue entry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._families: dict[str, Counter | Histogram] = {}
+        self._counters: dict[tuple[str, tuple[str, ...]], Counter] = {}
+        self._histograms: dict[tuple[str, tuple[str, ...]], Histogram] = {}
+
+    def add(self, metric: Metric, amount: float = 1.0, **labels: str) -> None:
+        """Increase the counter ``metric`` by ``amount`` (0 creates the series)."""
+        self._counter(metric, metric.label_values(labels)).inc(amount)
+
+    def observe(
+        self, metric: Metric, value: float, exemplar: Mapping[str, str] | None = None, **labels: str
+    ) -> None:
+        """Record ``value`` in the histogram ``metric``, with an exemplar where one is given."""
+        child = self._histogram(metric, metric.label_values(labels))
+        child.observe(value, dict(exemplar) if exemplar else None)
+
+    def value(self, metric: Metric, **labels: str) -> float:
+        """Return the present value of a counter."""
+        return float(self._counter(metric, metric.label_values(labels))._value.get())
+
+    def _counter(self, metric: Metric, values: tuple[str, ...]) -> Counter:
+        child = self._counters.get((metric.name, values))
+        if child is None:
+            family = self._families.get(metric.name)
+            if family is None:
+                if metric.kind is not Kind.COUNTER:
+                    raise TypeError(f"metric {metric.name} is a {metric.kind}, not a counter")
+                family = Counter(
+                    metric.prometheus_name, metric.help, metric.label_names, registry=self.registry
+                )
+                self._families[metric.name] = family
+            assert isinstance(family, Counter)
+            child = family.labels(*values) if values else family
+            self._counters[(metric.name, values)] = child
+        return child
+
+    def _histogram(self, metric: Metric, values: tuple[str, ...]) -> Histogram:
+        child = self._histograms.get((metric.name, values))
+        if child is None:
+            family = self._families.get(metric.name)
+            if family is None:
+                if metric.kind is not Kind.HISTOGRAM:
+                    raise TypeError(f"metric {metric.name} is a {metric.kind}, not a histogram")
+                family = Histogram(
+                    metric.prometheus_name,
+                    metric.help,
+                    metric.label_names,
+                    registry=self.registry,
+                    buckets=metric.buckets,
+                )
+                self._families[metric.name] = family
+            assert isinstance(family, Histogram)
+            child = family.labels(*values) if values else family
+            self._histograms[(metric.name, values)] = child
+        return child

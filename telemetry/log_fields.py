@@ -1,0 +1,44 @@
+"""The fields a log record may carry besides its message (Loki structured metadata, not stream labels)."""
+
+from __future__ import annotations
+
+QPU_ID = "qpu_id"
+JOB = "job"
+SESSION = "session_hash"
+USER = "user"
+UID = "uid"
+ACCOUNT = "account"
+SLURM_JOB_ID = "slurm_job_id"
+JOB_CLASS = "job_class"
+STATE = "state"
+REASON = "reason"
+SHOTS = "shots"
+DEVICE_JOB = "device_job"
+ROUTE = "route"
+STATUS = "status"
+PEER = "peer"
+SECONDS = "seconds"
+COLLECTOR = "collector"
+
+FIELDS = (
+    QPU_ID,
+    JOB,
+    SESSION,
+    USER,
+    UID,
+    ACCOUNT,
+    SLURM_JOB_ID,
+    JOB_CLASS,
+    STATE,
+    REASON,
+    SHOTS,
+    DEVICE_JOB,
+    ROUTE,
+    STATUS,
+    PEER,
+    SECONDS,
+    COLLECTOR,
+)
+
+STREAM_LABELS = ("service_name", "qpu_id", "level")
+"""The only labels of a Loki stream."""
