@@ -6,6 +6,7 @@ hot path costs a dictionary look-up.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -20,20 +21,21 @@ class Instruments:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self._lock = threading.Lock()
         self._families: dict[str, Counter | Histogram] = {}
         self._counters: dict[tuple[str, tuple[str, ...]], Counter] = {}
         self._histograms: dict[tuple[str, tuple[str, ...]], Histogram] = {}
 
-    def add(self, metric: Metric, amount: float = 1.0, **labels: str) -> None:
+    def add(self, metric: Metric, amount: float = 1.0, /, **labels: str) -> None:
         """Increase the counter ``metric`` by ``amount`` (0 creates the series)."""
         self._counter(metric, metric.label_values(labels)).inc(amount)
 
     def observe(
-        self, metric: Metric, value: float, exemplar: Mapping[str, str] | None = None, **labels: str
+        self, metric: Metric, value: float, exemplar: Mapping[str, str] | None = None, /, **labels: str
     ) -> None:
-        """Record ``value`` in the histogram ``metric``, with an exemplar where one is given."""
+        """Record ``value`` in the histogram ``metric``, with an exemplar where the entry has them."""
         child = self._histogram(metric, metric.label_values(labels))
-        child.observe(value, dict(exemplar) if exemplar else None)
+        child.observe(value, dict(exemplar) if exemplar and metric.exemplars else None)
 
     def value(self, metric: Metric, **labels: str) -> float:
         """Return the present value of a counter."""
@@ -41,7 +43,10 @@ class Instruments:
 
     def _counter(self, metric: Metric, values: tuple[str, ...]) -> Counter:
         child = self._counters.get((metric.name, values))
-        if child is None:
+        return self._new_counter(metric, values) if child is None else child
+
+    def _new_counter(self, metric: Metric, values: tuple[str, ...]) -> Counter:
+        with self._lock:
             family = self._families.get(metric.name)
             if family is None:
                 if metric.kind is not Kind.COUNTER:
@@ -53,11 +58,14 @@ class Instruments:
             assert isinstance(family, Counter)
             child = family.labels(*values) if values else family
             self._counters[(metric.name, values)] = child
-        return child
+            return child
 
     def _histogram(self, metric: Metric, values: tuple[str, ...]) -> Histogram:
         child = self._histograms.get((metric.name, values))
-        if child is None:
+        return self._new_histogram(metric, values) if child is None else child
+
+    def _new_histogram(self, metric: Metric, values: tuple[str, ...]) -> Histogram:
+        with self._lock:
             family = self._families.get(metric.name)
             if family is None:
                 if metric.kind is not Kind.HISTOGRAM:
@@ -73,4 +81,4 @@ class Instruments:
             assert isinstance(family, Histogram)
             child = family.labels(*values) if values else family
             self._histograms[(metric.name, values)] = child
-        return child
+            return child

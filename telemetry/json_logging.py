@@ -28,13 +28,15 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "service_name": self._service_name,
             "logger": record.name,
-            "message": redact(record.getMessage()),
+            "message": message_of(record),
         }
         line |= trace_fields(record)
         line |= known_fields(record)
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        # A name of the system that is not UTF-8 must not cost the line.
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -44,12 +46,20 @@ class ConsoleFormatter(logging.Formatter):
         """Return the record as a short line, with a traceback only where one was logged."""
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         fields = " ".join(f"{key}={value}" for key, value in known_fields(record).items())
-        line = f"{clock} {record.levelname.lower():<7} {redact(record.getMessage())}"
+        line = f"{clock} {record.levelname.lower():<7} {message_of(record)}"
         if fields:
             line += f"  [{fields}]"
         if record.exc_info:
             line += "\n" + redact(self.formatException(record.exc_info))
         return line
+
+
+def message_of(record: logging.LogRecord) -> str:
+    """Return the record's message, redacted; one whose arguments do not fit is shown as it was given."""
+    try:
+        return redact(record.getMessage())
+    except Exception:
+        return redact(f"{record.msg} (with the arguments {record.args!r}, which do not fit)")
 
 
 def trace_fields(record: logging.LogRecord) -> dict[str, str]:
@@ -72,7 +82,7 @@ def known_fields(record: logging.LogRecord) -> dict[str, object]:
     for name in FIELDS:
         value = getattr(record, name, None)
         if value is not None:
-            found[name] = redact(value) if isinstance(value, str) else value
+            found[name] = value if isinstance(value, int | float) else redact(str(value))
     return found
 
 
@@ -90,6 +100,6 @@ def configure_logging(
     root = logging.getLogger()
     root.setLevel(level.upper())
     root.addHandler(handler)
-    for noisy in ("httpx", "httpcore", "urllib3", "alembic", "asyncio"):
+    for noisy in ("httpx", "httpcore", "urllib3", "alembic", "asyncio", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     return handler

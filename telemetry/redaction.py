@@ -1,11 +1,13 @@
 """Credentials never reach a log, a metric, a span or a crash report.
 
 Two nets: the shapes of credentials (MUNGE, bearer tokens, qwatch's own session ids, header and environment
-assignments), and the values that this process was told to keep secret.
+assignments, passwords in addresses), and the values that this process was told to keep secret.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import re
 import threading
@@ -22,14 +24,26 @@ MASK = "[redacted]"
 _MOST_SECRETS = 1024
 _SHORTEST_SECRET = 6
 
+# Each alternative has one group: what is masked. Every repetition is linear in the text's length, because a
+# log line may carry megabytes of anything.
 _SHAPES = re.compile(
     r"""
-    MUNGE:[A-Za-z0-9+/=]+:?
-    | \b(?:qws|qwt)_[A-Za-z0-9_-]{8,}
-    | (?P<bearer>\b(?:[Bb]earer|[Bb]asic)\s+)[A-Za-z0-9._~+/=-]{6,}
-    | (?P<header>(?i:x-warden-session|x-munge-cred|authorization|proxy-authorization|api[-_]?key|x-api-key
-        |client_secret|secret_access_key|password|[A-Z0-9_]*_ACQUISITION_TOKEN|[A-Z0-9_]*_API_KEY
-        |[A-Z0-9_]*_TOKEN)["']?\s*[:=,]\s*(?:b?["'])?(?:(?i:bearer|basic)\s+)?)(?!\[redacted\])[^\s"',;}\])]+
+    (?P<munge>MUNGE:[A-Za-z0-9+/=]+:?)
+    | (?P<ours>(?:qws|qwt)_[A-Za-z0-9_-]{8,})
+    | \b(?i:bearer)\s{1,8}(?P<bearer>
+        (?!(?i:tokens?|auth|authentication|authorization|scheme|credentials?|header|realm)\b)
+        [A-Za-z0-9._~+/=-]{6,})
+    | \b(?i:basic)\s{1,8}(?P<basic>[A-Za-z0-9+/_-]{6,}={0,2})
+    | ://[^\s/:@?\#]{0,256}:(?P<address>[^\s/@]{1,256})(?=@)
+    | (?i:x-warden-session|x-munge-cred|authorization|api[-_]?key|client[-_]?secret|access_key|password|passwd
+        |[_-]token|[_-]secret)
+      (?:\\?["']?\s{0,8}[:=]\s{0,8} | \\?["']\s{0,8},\s{0,8})
+      (?:
+        b?\\"(?P<escaped>(?:(?!\\").)*)
+        | b?"(?P<double>(?:\\.|[^"\\\n])*)
+        | b?'(?P<single>(?:\\.|[^'\\\n])*)
+        | (?:(?i:bearer|basic|digest|negotiate|token|apikey)\s{1,8})?+(?!\[redacted\])(?P<plain>[^\s"',;]+)
+      )
     """,
     re.VERBOSE,
 )
@@ -40,10 +54,11 @@ class Redactor:
 
     def __init__(self) -> None:
         self._secrets: OrderedDict[str, None] = OrderedDict()
+        self._known: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
     def keep_secret(self, value: str) -> None:
-        """Mask ``value`` from now on wherever it appears; of more than 1024 values the oldest is forgotten."""
+        """Mask ``value`` from now on wherever it appears; beyond 1024 values the oldest is forgotten."""
         if len(value) < _SHORTEST_SECRET:
             return
         with self._lock:
@@ -51,23 +66,48 @@ class Redactor:
             self._secrets.move_to_end(value)
             if len(self._secrets) > _MOST_SECRETS:
                 self._secrets.popitem(last=False)
+            self._known = tuple(self._secrets)
 
     def redact(self, text: str) -> str:
         """Return ``text`` with every credential replaced by a mask."""
-        for secret in self._known():
-            if secret in text:
-                text = text.replace(secret, MASK)
-        return _SHAPES.sub(_masked, text)
+        # All places are found in the text as it is: masking one credential must not hide a part of another.
+        places = sorted([*_shaped(text), *self._kept(text)])
+        if not places:
+            return text
+        parts: list[str] = []
+        end = 0
+        for start, stop in places:
+            if start >= end:
+                parts += (text[end:start], MASK)
+            end = max(end, stop)
+        parts.append(text[end:])
+        return "".join(parts)
 
-    def _known(self) -> Iterator[str]:
-        if not self._secrets:
-            return iter(())
-        with self._lock:
-            return iter(tuple(self._secrets))
+    def _kept(self, text: str) -> Iterator[tuple[int, int]]:
+        for secret in self._known:
+            start = text.find(secret)
+            while start >= 0:
+                yield start, start + len(secret)
+                start = text.find(secret, start + 1)
 
 
-def _masked(match: re.Match[str]) -> str:
-    return (match["bearer"] or match["header"] or "") + MASK
+def _shaped(text: str) -> Iterator[tuple[int, int]]:
+    for match in _SHAPES.finditer(text):
+        group = match.lastgroup
+        assert group is not None
+        start, stop = match.span(group)
+        if start == stop or (group == "basic" and not _is_basic_credential(match[group])):
+            continue
+        yield start, stop
+
+
+def _is_basic_credential(word: str) -> bool:
+    """Tell `Basic dXNlcjpwYXNz` from "basic knowledge": base64 of a text with a colon, or no plain word."""
+    try:
+        decoded = base64.b64decode(word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 4), altchars="-_")
+    except binascii.Error:
+        decoded = b""
+    return b":" in decoded or any(not letter.islower() for letter in word[1:])
 
 
 REDACTOR = Redactor()

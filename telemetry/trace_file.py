@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+logger = logging.getLogger(__name__)
+
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId")
 ROTATE_BYTES = 64 * 2**20
 
@@ -27,9 +30,10 @@ class TraceFileExporter(SpanExporter):
     """Appends batches of spans to ``<directory>/<service>-<pid>.otlp.jsonl``, kept to two files of 64 MiB."""
 
     def __init__(self, directory: Path, service_name: str, rotate_bytes: int = ROTATE_BYTES) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._path = directory / f"{service_name}-{os.getpid()}.otlp.jsonl"
+        self._directory = directory
+        self._service_name = service_name.replace(os.sep, "_")
         self._rotate_bytes = rotate_bytes
+        self._failing = False
         self._lock = threading.Lock()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -37,12 +41,19 @@ class TraceFileExporter(SpanExporter):
         line = json.dumps(_as_otlp_json(spans), separators=(",", ":")) + "\n"
         try:
             with self._lock:
-                if self._path.exists() and self._path.stat().st_size > self._rotate_bytes:
-                    self._path.replace(self._path.with_suffix(".old.jsonl"))
-                with self._path.open("a", encoding="utf-8") as file:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                # The process's own file, also after a fork.
+                path = self._directory / f"{self._service_name}-{os.getpid()}.otlp.jsonl"
+                if path.exists() and path.stat().st_size > self._rotate_bytes:
+                    path.replace(path.with_suffix(".old.jsonl"))
+                with path.open("a", encoding="utf-8") as file:
                     file.write(line)
-        except OSError:
+        except OSError as error:
+            if not self._failing:
+                logger.warning("spans cannot be written to %s: %s", self._directory, error)
+            self._failing = True
             return SpanExportResult.FAILURE
+        self._failing = False
         return SpanExportResult.SUCCESS
 
     def shutdown(self) -> None:

@@ -11,130 +11,56 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from opentelemetry import context, metrics, trace
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from .bounded_spans import BoundedSpanProcessor, DropCounter, ignore_drop
+from .bounded_work import finish_within
+
+__all__ = [
+    "DEFAULT_FLUSH_SECONDS",
+    "TRACE_DIRECTORY",
+    "BoundedSpanProcessor",
+    "DropCounter",
+    "Tracing",
+    "configure_tracing",
+]
+
+logger = logging.getLogger(__name__)
 
 TRACE_DIRECTORY = "QWATCH_TRACE_DIRECTORY"
 DEFAULT_FLUSH_SECONDS = 3.0
-
-DropCounter = Callable[[str, int], None]
-"""Called with a reason of ``qwatch_telemetry_dropped_total`` and the number of spans."""
-
-
-def _ignore_drop(reason: str, count: int) -> None:
-    """Drop without counting: a user's process has nowhere to expose the count."""
-
-
-class _CountedExporter(SpanExporter):
-    """Hands batches on and reports how many spans are done with, and how many were refused."""
-
-    def __init__(self, inner: SpanExporter, done: Callable[[int], None], dropped: DropCounter) -> None:
-        self._inner = inner
-        self._done = done
-        self._dropped = dropped
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        try:
-            result = self._inner.export(spans)
-        except Exception:
-            result = SpanExportResult.FAILURE
-        finally:
-            self._done(len(spans))
-        if result is not SpanExportResult.SUCCESS:
-            self._dropped("unreachable", len(spans))
-        return result
-
-    def shutdown(self) -> None:
-        self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        return self._inner.force_flush(timeout_millis)
-
-
-class BoundedSpanProcessor(SpanProcessor):
-    """A batch processor behind a gate: at most ``limit`` spans wait, the rest is dropped and counted."""
-
-    def __init__(
-        self, exporter: SpanExporter, dropped: DropCounter = _ignore_drop, limit: int = 4096
-    ) -> None:
-        self._dropped = dropped
-        self._limit = limit
-        self._waiting = 0
-        self._lock = threading.Lock()
-        self._batch = BatchSpanProcessor(
-            _CountedExporter(exporter, self._done, dropped),
-            max_queue_size=limit,
-            max_export_batch_size=min(512, limit),
-            schedule_delay_millis=1000,
-        )
-
-    @property
-    def waiting(self) -> int:
-        """The number of spans that were neither exported nor dropped yet."""
-        return self._waiting
-
-    def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:
-        """Nothing happens at the start of a span."""
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Queue the span, or drop it if the queue is full."""
-        if not span.context.trace_flags.sampled:
-            return
-        with self._lock:
-            if full := self._waiting >= self._limit:
-                pass
-            else:
-                self._waiting += 1
-        if full:
-            self._dropped("queue_full", 1)
-        else:
-            self._batch.on_end(span)
-
-    def shutdown(self) -> None:
-        """Export what waits and stop; what is left then is counted as dropped."""
-        self._batch.shutdown()  # type: ignore[no-untyped-call]
-        if self._waiting:
-            self._dropped("shutdown", self._waiting)
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Export what waits now."""
-        return self._batch.force_flush(timeout_millis)
-
-    def _done(self, count: int) -> None:
-        with self._lock:
-            self._waiting -= count
 
 
 @dataclass(slots=True)
 class Tracing:
     """What was set up, to be flushed and shut down with a bound."""
 
-    processors: list[SpanProcessor] = field(default_factory=list)
+    processors: list[BoundedSpanProcessor] = field(default_factory=list)
     meter_provider_shutdown: Callable[[], object] | None = None
     owned: bool = False
 
     def flush(self, seconds: float = DEFAULT_FLUSH_SECONDS) -> bool:
         """Export what waits, for at most ``seconds``; return whether all of it was handed on."""
-        return _bounded(lambda: [processor.force_flush() for processor in self.processors], seconds)
+        return finish_within(seconds, [processor.force_flush for processor in self.processors])
 
     def shutdown(self, seconds: float = DEFAULT_FLUSH_SECONDS) -> bool:
-        """Flush and stop, for at most ``seconds``; return whether it finished."""
+        """Flush and stop, for at most ``seconds``; return whether all of it was handed on."""
         processors, self.processors = self.processors, []
+        lost_before = sum(processor.lost for processor in processors)
         shutdown_metrics, self.meter_provider_shutdown = self.meter_provider_shutdown, None
-
-        def stop() -> None:
-            for processor in processors:
-                processor.shutdown()
-            if shutdown_metrics is not None:
-                shutdown_metrics()
-
-        return _bounded(stop, seconds)
+        work: list[Callable[[], object]] = [processor.shutdown for processor in processors]
+        if shutdown_metrics is not None:
+            work.append(shutdown_metrics)
+        finished = finish_within(seconds, work)
+        for processor in processors:
+            processor.abandon()
+        return finished and sum(processor.lost for processor in processors) == lost_before
 
 
 def configure_tracing(
@@ -143,7 +69,7 @@ def configure_tracing(
     resource_attributes: Mapping[str, str] | None = None,
     otlp_endpoint: str | None = None,
     trace_directory: Path | None = None,
-    dropped: DropCounter = _ignore_drop,
+    dropped: DropCounter = ignore_drop,
     export_metrics: bool = False,
     limit: int = 4096,
 ) -> Tracing:
@@ -154,7 +80,7 @@ def configure_tracing(
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return Tracing()
-    if isinstance(trace.get_tracer_provider(), TracerProvider):
+    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return Tracing()
     exporters = _span_exporters(service_name, otlp_endpoint, trace_directory)
     from opentelemetry.sdk.resources import Resource
@@ -185,19 +111,23 @@ def configure_tracing(
 def _span_exporters(
     service_name: str, otlp_endpoint: str | None, trace_directory: Path | None
 ) -> list[SpanExporter]:
-    chosen = os.environ.get("OTEL_TRACES_EXPORTER", "")
-    if chosen == "none":
+    chosen = {name.strip() for name in os.environ.get("OTEL_TRACES_EXPORTER", "").split(",")}
+    if "none" in chosen:
         return []
     exporters: list[SpanExporter] = []
-    if chosen == "console":
+    if "console" in chosen:
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         exporters.append(ConsoleSpanExporter())
-    elif chosen == "otlp" or otlp_endpoint or _endpoint_in_environment("TRACES"):
+    wanted = "console" not in chosen and (otlp_endpoint or _endpoint_in_environment("TRACES"))
+    if "otlp" in chosen or wanted:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         endpoint = f"{otlp_endpoint.rstrip('/')}/v1/traces" if otlp_endpoint else None
-        exporters.append(OTLPSpanExporter(endpoint=endpoint))
+        try:
+            exporters.append(OTLPSpanExporter(endpoint=endpoint))
+        except Exception as error:  # a malformed OTEL_ variable must not break the program
+            logger.warning("spans are not sent by OTLP: %s: %s", type(error).__name__, error)
     directory = trace_directory or _directory_in_environment()
     if directory is not None:
         from .trace_file import TraceFileExporter
@@ -236,11 +166,3 @@ def _endpoint_in_environment(signal: str) -> bool:
 def _directory_in_environment() -> Path | None:
     value = os.environ.get(TRACE_DIRECTORY)
     return Path(value) if value else None
-
-
-def _bounded(work: Callable[[], object], seconds: float) -> bool:
-    """Run ``work`` in a daemon thread for at most ``seconds``: no backend can hold an exit."""
-    thread = threading.Thread(target=work, name="qwatch-telemetry-flush", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return not thread.is_alive()

@@ -1,0 +1,61 @@
+"""Recording rules, named ``level:metric:operation``: rates and ratios that alerts and long queries share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..dashboards.expressions import TIME_RATIOS, TimeRatio, matchers, select
+from ..telemetry import device_metrics, job_metrics
+from .configuration import Configuration
+
+PENDING = "qpu_id:qpu_queue_jobs:pending"
+"""Jobs that wait for a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingRule:
+    """A series that Prometheus computes ahead."""
+
+    record: str
+    expression: str
+
+    def as_yaml(self) -> dict[str, object]:
+        """Return the rule as Prometheus reads it."""
+        return {"record": self.record, "expr": self.expression}
+
+
+def time_rate(configuration: Configuration) -> str:
+    """Return the name of the recorded time partition: shares of wall time by activity."""
+    return f"qpu_id_activity:qpu_time_seconds:rate{configuration.rate_window}"
+
+
+def ratio_name(ratio: TimeRatio, configuration: Configuration) -> str:
+    """Return the name of a recorded ratio of times."""
+    return f"qpu_id:qpu_{ratio.name}:ratio_rate{configuration.rate_window}"
+
+
+def without(*labels: str) -> str:
+    """Return a ``without`` clause."""
+    return f"without ({', '.join(labels)})"
+
+
+def _ratio(ratio: TimeRatio, configuration: Configuration) -> RecordingRule:
+    """Return the rule for a ratio; where there was no time to divide by, it is absent and not NaN."""
+    shares = time_rate(configuration)
+    part, whole = (
+        f"sum without (activity) ({shares}{matchers(device_metrics.TIME, of)})"
+        for of in (ratio.part, ratio.whole)
+    )
+    return RecordingRule(ratio_name(ratio, configuration), f"{part}\n/\n({whole} > 0)")
+
+
+def recording_rules(configuration: Configuration) -> list[RecordingRule]:
+    """Return the recording rules, each after those that it reads."""
+    replaced = configuration.replaced_labels
+    time = select(device_metrics.TIME, configuration.selector, configuration.rate_window)
+    pending = select(job_metrics.QUEUE, {**configuration.selector, "state": "pending"})
+    return [
+        RecordingRule(time_rate(configuration), f"sum {without(*replaced)} (rate({time}))"),
+        *(_ratio(ratio, configuration) for ratio in TIME_RATIOS),
+        RecordingRule(PENDING, f"sum without (job_class, state) (max {without(*replaced)} ({pending}))"),
+    ]

@@ -1,0 +1,172 @@
+"""The running service: joins the scheduler, its API, the collectors and the exporters in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from ..collectors.device import DeviceCollector
+from ..collectors.host import HostCollector
+from ..collectors.queue import QueueCollector
+from ..collectors.registry import CollectorSet
+from ..exporters.prometheus import metrics_application
+from ..exporters.start import start_exporters
+from ..scheduler.api.application import authenticator_for, create_api
+from ..scheduler.errors import ConfigurationError
+from ..scheduler.scheduler import Scheduler
+from ..telemetry.instruments import Instruments
+from .build_info import BuildInfoCollector
+from .configuration import Configuration
+from .health import Health
+from .listening import listen
+
+_logger = logging.getLogger(__name__)
+
+SERVICE_NAME = "qwatch"
+_STOP_SECONDS = 8.0
+_DRAIN_SECONDS = 2
+
+
+class _Server(uvicorn.Server):
+    """A server whose signals are the service's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def serve(configuration: Configuration) -> None:
+    """Run the daemon until SIGTERM or SIGINT; it stops in an orderly way within 10 s.
+
+    Raises:
+        ConfigurationError: it cannot start as configured; nothing was started.
+    """
+    _check(configuration)
+    api_socket = listen(configuration.api.host, configuration.api.port, "api.port")
+    metrics_socket = listen(configuration.metrics.host, configuration.metrics.port, "metrics.port")
+    with (
+        contextlib.closing(api_socket),
+        contextlib.closing(metrics_socket),
+        asyncio.Runner(loop_factory=_event_loop) as runner,
+    ):
+        runner.run(_serve(configuration, api_socket, metrics_socket))
+
+
+async def _serve(
+    configuration: Configuration, api_socket: socket.socket, metrics_socket: socket.socket
+) -> None:
+    registry = CollectorRegistry()
+    instruments = Instruments(registry)
+    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
+    scheduler = Scheduler(
+        configuration.api,
+        configuration.store,
+        configuration.devices,
+        configuration.scheduler,
+        instruments,
+    )
+    registry.register(
+        CollectorSet(
+            [
+                HostCollector(_store_path(configuration)),
+                DeviceCollector(scheduler),
+                QueueCollector(scheduler),
+                BuildInfoCollector(scheduler.schema_revision),
+            ],
+            disabled=configuration.metrics.disabled_collectors,
+        )
+    )
+    authenticator = authenticator_for(scheduler)
+    await scheduler.start()
+    await authenticator.load()
+    health = Health(scheduler)
+    metrics = Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))])
+    servers = [_server(create_api(scheduler, authenticator)), _server(metrics)]
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    serving = [
+        asyncio.create_task(server.serve(sockets=[bound]))
+        for server, bound in zip(servers, (api_socket, metrics_socket), strict=True)
+    ]
+    _logger.info(
+        "qwatch %s serves the job API on %s and metrics on %s (auth: %s)",
+        version("qwatch"),
+        _address(api_socket),
+        _address(metrics_socket),
+        configuration.api.auth,
+    )
+    if configuration.api.auth == "local":
+        _logger.warning("auth: local is for one user's own machine; use MUNGE where others log in")
+    await asyncio.wait([asyncio.create_task(stopped.wait()), *serving], return_when=asyncio.FIRST_COMPLETED)
+    _logger.info("stopping")
+    for server in servers:
+        server.should_exit = True
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await asyncio.gather(*serving)
+            await scheduler.stop()
+    except TimeoutError:
+        _logger.error("some parts did not stop in time; the store is consistent all the same")
+    exporters.shutdown(configuration.telemetry.flush_seconds)
+
+
+def _check(configuration: Configuration) -> None:
+    api = configuration.api
+    if api.auth != "local":
+        return
+    if api.host not in ("127.0.0.1", "localhost", "::1"):
+        raise ConfigurationError(f"api.host: auth: local listens on loopback only, not on {api.host}")
+    real = [device.name for device in configuration.devices if not device.simulator]
+    if real and not api.allow_local_auth_for_real_devices:
+        raise ConfigurationError(
+            f"api.auth: local is for emulators, and {', '.join(real)} is not marked 'simulator: true'; "
+            "use MUNGE, or set api.allow_local_auth_for_real_devices"
+        )
+
+
+def _server(application: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            application,
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+        )
+    )
+
+
+def _event_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def _store_path(configuration: Configuration) -> Path:
+    from sqlalchemy.engine import make_url
+
+    database = make_url(configuration.store.url).database
+    found = Path(database or ".").parent
+    return found if found.exists() else Path()
+
+
+def _address(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://{host}:{port}"

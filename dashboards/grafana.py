@@ -1,0 +1,214 @@
+"""What grafanalib lacks, so that boards stay declarative and their JSON is what Grafana 11 and 12 write.
+
+References to data sources by variable, targets for Prometheus (exemplars), Loki and Tempo, a grid that
+fills itself, and a last pass that drops the fields of Grafana's past.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from grafanalib._gen import DashboardEncoder
+from grafanalib.core import Annotations, Dashboard, DashboardLink, GridPos, RowPanel, Templating, Time
+
+Json = dict[str, Any]
+"""An object of a dashboard's JSON."""
+Panel = Any
+"""A grafanalib panel; the library has no types."""
+Source = Literal["prometheus", "loki", "tempo"]
+
+SCHEMA_VERSION = 39
+PLUGIN_VERSION = "11.0.0"
+"""Without it Grafana takes a panel for one of version 6 and migrates its units and limits."""
+GRID_COLUMNS = 24
+MINIMUM_INTERVAL = "15s"
+"""Least step of a query: data is not scraped more often than this."""
+TAG = "qwatch"
+
+DATA_SOURCE_VARIABLES: dict[Source, str] = {"prometheus": "datasource", "loki": "loki", "tempo": "tempo"}
+_DASHBOARD_FIELDS = {
+    *("annotations", "description", "editable", "graphTooltip", "id", "links", "panels", "refresh"),
+    *("schemaVersion", "tags", "templating", "time", "timezone", "title", "uid", "version"),
+}
+_PANEL_FIELDS = {
+    *("datasource", "description", "fieldConfig", "gridPos", "id", "interval", "links", "options"),
+    *("pluginVersion", "targets", "title", "transformations", "type"),
+}
+_ROW_FIELDS = {"collapsed", "gridPos", "id", "panels", "title", "type"}
+
+
+def reference(source: Source) -> Json:
+    """Return the reference to the data source that the reader chose in the board's variable."""
+    return {"type": source, "uid": f"${{{DATA_SOURCE_VARIABLES[source]}}}"}
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusTarget:
+    """A PromQL query: over the range, or at its end if ``instant``."""
+
+    expression: str
+    legend: str = ""
+    instant: bool = False
+    exemplar: bool = False
+
+    def to_json_data(self) -> Json:
+        """Return the target as Grafana writes it."""
+        return {
+            "datasource": reference("prometheus"),
+            "editorMode": "code",
+            "exemplar": self.exemplar,
+            "expr": self.expression,
+            "format": "time_series",
+            "instant": self.instant,
+            "legendFormat": self.legend or "__auto",
+            "range": not self.instant,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LokiTarget:
+    """A LogQL query for log lines."""
+
+    expression: str
+
+    def to_json_data(self) -> Json:
+        """Return the target as Grafana writes it."""
+        return {
+            "datasource": reference("loki"),
+            "editorMode": "code",
+            "expr": self.expression,
+            "queryType": "range",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TempoTarget:
+    """A TraceQL search; each row is one trace."""
+
+    expression: str
+    limit: int = 20
+
+    def to_json_data(self) -> Json:
+        """Return the target as Grafana writes it."""
+        return {
+            "datasource": reference("tempo"),
+            "limit": self.limit,
+            "query": self.expression,
+            "queryType": "traceql",
+            "tableType": "traces",
+        }
+
+
+Target = PrometheusTarget | LokiTarget | TempoTarget
+
+
+def with_reference_ids(targets: Sequence[Target]) -> list[Json]:
+    """Return the targets' JSON with the letters by which a panel addresses them."""
+    return [{**target.to_json_data(), "refId": chr(ord("A") + i)} for i, target in enumerate(targets)]
+
+
+def alert_annotation(expression: str) -> Json:
+    """Mark on every time axis when an alert fired."""
+    return {
+        "datasource": reference("prometheus"),
+        "enable": True,
+        "expr": expression,
+        "hide": False,
+        "iconColor": "red",
+        "name": "Alerts",
+        "step": "60s",
+        "tagKeys": "severity",
+        "titleFormat": "{{alertname}}",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Panels side by side: each with its width in columns, all with one height (a unit is 30 px)."""
+
+    height: int
+    panels: tuple[tuple[int, Panel], ...]
+
+    def __post_init__(self) -> None:
+        if sum(width for width, _ in self.panels) != GRID_COLUMNS:
+            raise ValueError(f"the panels of a line fill {GRID_COLUMNS} columns: {self.panels}")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A row of the board: the question it answers, and the lines of panels that answer it."""
+
+    question: str
+    lines: tuple[Line, ...]
+    collapsed: bool = False
+
+
+def _placed(sections: Iterable[Section]) -> list[Panel]:
+    placed: list[Panel] = []
+    y = 0
+    for section in sections:
+        row = RowPanel(title=section.question, collapsed=section.collapsed)
+        row.gridPos = GridPos(h=1, w=GRID_COLUMNS, x=0, y=y)
+        placed.append(row)
+        y += 1
+        for line in section.lines:
+            x = 0
+            for width, panel in line.panels:
+                panel.gridPos = GridPos(h=line.height, w=width, x=x, y=y)
+                (row.panels if section.collapsed else placed).append(panel)
+                x += width
+            y += line.height
+        if section.collapsed:
+            y = row.gridPos.y + 1
+    return placed
+
+
+def dashboard(
+    *,
+    uid: str,
+    title: str,
+    description: str,
+    variables: Sequence[Json],
+    annotations: Sequence[Json],
+    sections: Sequence[Section],
+    hours: int = 6,
+) -> Json:
+    """Return a board's JSON, as Grafana writes it and in a stable order."""
+    board = Dashboard(
+        uid=uid,
+        title=title,
+        description=description,
+        tags=[TAG],
+        annotations=Annotations(list(annotations)),
+        editable=True,
+        graphTooltip=1,
+        links=[DashboardLink(title="Boards", tags=[TAG], asDropdown=True, includeVars=True, keepTime=True)],
+        panels=_placed(sections),
+        refresh="30s",
+        schemaVersion=SCHEMA_VERSION,
+        templating=Templating(list(variables)),
+        time=Time(f"now-{hours}h", "now"),
+        timezone="browser",
+    ).auto_panel_ids()
+    data: Json = json.loads(json.dumps(board, cls=DashboardEncoder))
+    modern = {name: value for name, value in data.items() if name in _DASHBOARD_FIELDS}
+    modern |= {"fiscalYearStartMonth": 0, "timepicker": {}, "weekStart": ""}
+    modern["panels"] = [_modern_panel(panel) for panel in data["panels"]]
+    return modern
+
+
+def _modern_panel(panel: Json) -> Json:
+    if panel["type"] == "row":
+        row = {name: value for name, value in panel.items() if name in _ROW_FIELDS}
+        return {**row, "panels": [_modern_panel(inner) for inner in panel["panels"]]}
+    modern = {name: value for name, value in panel.items() if name in _PANEL_FIELDS}
+    defaults = {name: value for name, value in modern["fieldConfig"]["defaults"].items() if value is not None}
+    custom = {name: value for name, value in defaults.get("custom", {}).items() if value is not None}
+    modern["fieldConfig"] = {
+        "defaults": {**defaults, "custom": custom},
+        "overrides": modern["fieldConfig"].get("overrides", []),
+    }
+    return {**modern, "pluginVersion": PLUGIN_VERSION}

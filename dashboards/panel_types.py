@@ -1,0 +1,175 @@
+"""The kinds of panels that boards are made of, in the one style that all of them share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from grafanalib.core import Logs, Stat, StateTimeline, Table, TimeSeries
+
+from .grafana import MINIMUM_INTERVAL, Json, LokiTarget, Panel, PrometheusTarget, TempoTarget, reference
+from .grafana import with_reference_ids as lettered
+from .palette import NEUTRAL, NOT_KNOWN
+
+Thresholds = Sequence[tuple[float | None, str]]
+"""Limits in rising order, each with the colour from there on.
+
+The first limit is None. Grafana gives its colour to a missing value too, so it is never that of a good one.
+"""
+NO_LIMITS: Thresholds = ((None, NEUTRAL),)
+ONLY_WORDS: Thresholds = ((None, NOT_KNOWN),)
+"""For panels whose words carry the colours."""
+
+
+def _steps(limits: Thresholds) -> Json:
+    return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in limits]}
+
+
+def stat(
+    title: str,
+    description: str,
+    unit: str,
+    *targets: PrometheusTarget,
+    decimals: int | None = None,
+    limits: Thresholds = NO_LIMITS,
+    words: Sequence[Json] = (),
+    filled: bool = False,
+    show_name: bool = False,
+    none: str = "–",
+) -> Panel:
+    """Return one number (or word) with its colour; ``filled`` colours the whole panel."""
+    return Stat(
+        title=title,
+        description=description,
+        dataSource=reference("prometheus"),
+        targets=lettered(targets),
+        interval=MINIMUM_INTERVAL,
+        format=unit,
+        decimals=decimals,
+        mappings=list(words),
+        noValue=none,
+        reduceCalc="lastNotNull",
+        graphMode="none",
+        colorMode="background_solid" if filled else "value",
+        textMode="name" if show_name else "value",
+        extraJson={
+            "fieldConfig": {"defaults": {"thresholds": _steps(limits), "color": {"mode": "thresholds"}}},
+            "options": {
+                "showPercentChange": False,
+                "wideLayout": True,
+                # A name is as long as it is: sized to fit, it would shrink below reading.
+                **({"text": {"valueSize": 18}} if show_name else {}),
+            },
+        },
+    )
+
+
+def time_series(
+    title: str,
+    description: str,
+    unit: str,
+    *targets: PrometheusTarget,
+    decimals: int | None = None,
+    limits: Thresholds = NO_LIMITS,
+    show_limits: bool = False,
+    stacked: bool = False,
+    fill: int = 10,
+    step: bool = False,
+    maximum: int | None = None,
+    soft_maximum: int | None = None,
+    logarithmic: bool = False,
+    overrides: Sequence[Json] = (),
+    legend: Literal["right", "bottom"] = "bottom",
+    legend_values: Sequence[str] = (),
+) -> Panel:
+    """Return lines over time from zero up, with the numbers of ``legend_values`` in the legend."""
+    return TimeSeries(
+        title=title,
+        description=description,
+        dataSource=reference("prometheus"),
+        targets=lettered(targets),
+        interval=MINIMUM_INTERVAL,
+        unit=unit,
+        valueDecimals=decimals,
+        valueMin=None if logarithmic else 0,
+        valueMax=maximum,
+        axisSoftMax=soft_maximum,
+        scaleDistributionType="log" if logarithmic else "linear",
+        scaleDistributionLog=10,
+        stacking={"mode": "normal" if stacked else "none", "group": "A"},
+        fillOpacity=70 if stacked else fill,
+        lineWidth=0 if stacked else 1,
+        lineInterpolation="stepAfter" if step else "linear",
+        showPoints="auto",
+        thresholdsStyleMode="dashed" if show_limits else "off",
+        overrides=list(overrides),
+        legendDisplayMode="table" if legend_values else "list",
+        legendPlacement=legend,
+        legendCalcs=list(legend_values),
+        tooltipMode="multi",
+        tooltipSort="desc",
+        extraJson={
+            "fieldConfig": {"defaults": {"thresholds": _steps(limits)}},
+            "maxDataPoints": None,
+            "options": {"legend": {"showLegend": True}},
+        },
+    )
+
+
+def state_timeline(
+    title: str,
+    description: str,
+    *targets: PrometheusTarget,
+    words: Sequence[Json] = (),
+    overrides: Sequence[Json] = (),
+    row_height: float = 0.9,
+) -> Panel:
+    """Return one band a series, whose colour and word tell the state."""
+    return StateTimeline(
+        title=title,
+        description=description,
+        dataSource=reference("prometheus"),
+        targets=lettered(targets),
+        interval=MINIMUM_INTERVAL,
+        mappings=list(words),
+        overrides=list(overrides),
+        rowHeight=row_height,
+        fillOpacity=85,
+        tooltipMode="single",
+        extraJson={
+            "fieldConfig": {"defaults": {"thresholds": _steps(NO_LIMITS), "unit": "none", "decimals": 0}},
+            "maxDataPoints": None,
+            "options": {"legend": {"showLegend": False}},
+        },
+    )
+
+
+def banded(name: str, words: Sequence[Json]) -> Json:
+    """Return the override that gives the band ``name`` words of its own."""
+    return {
+        "matcher": {"id": "byName", "options": name},
+        "properties": [{"id": "mappings", "value": list(words)}],
+    }
+
+
+def logs(title: str, description: str, target: LokiTarget) -> Panel:
+    """Return log lines, newest first."""
+    return Logs(
+        title=title,
+        description=description,
+        dataSource=reference("loki"),
+        targets=lettered([target]),
+        showTime=True,
+        wrapLogMessages=True,
+        enableLogDetails=True,
+    )
+
+
+def traces(title: str, description: str, target: TempoTarget) -> Panel:
+    """Return a table of traces; each row links to its trace."""
+    return Table(
+        title=title,
+        description=description,
+        dataSource=reference("tempo"),
+        targets=lettered([target]),
+    )

@@ -1,0 +1,99 @@
+"""Log records as lines of Loki: the label set of the stream, the line, the structured metadata."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from loki_logger_handler.formatters.logger_formatter import LoggerFormatter
+from loki_logger_handler.loki_logger_handler import LogLine
+from loki_logger_handler.stream import Stream
+from loki_logger_handler.streams import Streams
+
+from ..telemetry import log_fields
+from ..telemetry.catalogue import OTHER
+from ..telemetry.json_logging import known_fields, trace_fields
+from ..telemetry.redaction import redact
+
+LONGEST_TEXT = 64 * 1024
+"""Most characters of a message or traceback: Loki refuses lines above 256 KiB."""
+_MOST_DEVICES = 256
+_CUT = " … [cut]"
+_KEPT_BY_THE_LIBRARY = ("timestamp", "process", "thread", "function", "module")
+
+
+class Line(LogLine):  # type: ignore[misc]
+    """The library's log line, with a key by which two different label sets never meet."""
+
+    labels: dict[str, str]
+    key: str
+    line: dict[str, Any]
+    loki_metadata: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes it adds to a request."""
+        return 256 + len(self.line["message"]) + len(self.line.get("exception", ""))
+
+    @property
+    def timestamp(self) -> float:
+        """Unix time of the record."""
+        return float(self.line["timestamp"])
+
+    @staticmethod
+    def _key_from_labels(labels: Mapping[str, str]) -> str:
+        return json.dumps(sorted(labels.items()))
+
+
+class LineFormatter:
+    """Makes a :class:`Line` of a record: the library's fields, the vocabulary's names, credentials masked.
+
+    Stream labels are ``service_name``, ``level`` and, for a record about a device, ``qpu_id``. Ids of trace
+    and span and the known fields are structured metadata. Any other extra of a record stays behind, so that
+    what cannot be sent or must not be sent is not.
+    """
+
+    def __init__(self, service_name: str) -> None:
+        self._service_name = service_name
+        self._library = LoggerFormatter()
+        self._devices: set[str] = set()
+
+    def format(self, record: logging.LogRecord) -> Line:
+        """Return the record's line; raises what ``getMessage`` of a malformed record raises."""
+        fields, _ = self._library.format(record)
+        line: dict[str, Any] = {name: fields[name] for name in _KEPT_BY_THE_LIBRARY}
+        line["logger"] = record.name
+        line["message"] = _cut(redact(fields["message"]))
+        if record.exc_info:
+            # The library adds the traceback to errors only.
+            text = fields.get("stacktrace") or LoggerFormatter._format_stacktrace(record.exc_info)
+            line["exception"] = _cut(redact(str(text)))
+        metadata = {key: _cut(str(value)) for key, value in known_fields(record).items()}
+        labels = {"service_name": self._service_name, "level": record.levelname.lower()}
+        if device := metadata.pop(log_fields.QPU_ID, None):
+            labels["qpu_id"] = self._bounded(device)
+        return Line(labels, line, trace_fields(record) | metadata)
+
+    def _bounded(self, device: str) -> str:
+        if device not in self._devices:
+            if len(self._devices) >= _MOST_DEVICES:
+                return OTHER
+            self._devices.add(device)
+        return device
+
+
+def payload(lines: Iterable[Line]) -> str:
+    """Return the body of one push request, in the library's wire format."""
+    streams: dict[str, Stream] = {}
+    for line in lines:
+        stream = streams.get(line.key)
+        if stream is None:
+            stream = streams[line.key] = Stream(line.labels)
+        stream.append_value(line.line, line.loki_metadata)
+    return str(Streams(list(streams.values())).serialize())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + _CUT

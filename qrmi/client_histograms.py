@@ -1,0 +1,60 @@
+"""The four histograms of the QRMI client, made from the catalogue with the OpenTelemetry API."""
+
+from __future__ import annotations
+
+from opentelemetry.metrics import Histogram, Meter, MeterProvider, get_meter
+
+from ..telemetry import client_metrics
+from ..telemetry.catalogue import Metric
+from .instrumentation_scope import SCOPE, version
+
+_Labels = dict[str, str]
+
+
+class ClientHistograms:
+    """Durations, polls and sizes of one resource's calls; label values stay within the catalogue's."""
+
+    def __init__(self, resource_type: str, meter_provider: MeterProvider | None = None) -> None:
+        meter = get_meter(SCOPE, version(), meter_provider)
+        self._resource_type = resource_type
+        self._operation = _histogram(meter, client_metrics.OPERATION_DURATION)
+        self._task = _histogram(meter, client_metrics.TASK_DURATION)
+        self._polls = _histogram(meter, client_metrics.STATUS_POLLS)
+        self._payload = _histogram(meter, client_metrics.PAYLOAD_SIZE)
+        # The enumerations are closed, so these stay small.
+        self._known: dict[tuple[str, ...], _Labels] = {}
+
+    def operation(self, operation: str, error_type: str, seconds: float) -> None:
+        """Record one call; ``error_type`` is the class of its error, empty on success."""
+        labels = self._labels(client_metrics.OPERATION_DURATION, operation, self._resource_type, error_type)
+        self._operation.record(seconds, labels)
+
+    def task(self, state: str, seconds: float, polls: int) -> None:
+        """Record one task, from task_start to the final state that the program saw."""
+        labels = self._labels(client_metrics.TASK_DURATION, self._resource_type, state)
+        self._task.record(seconds, labels)
+        self._polls.record(polls, self._labels(client_metrics.STATUS_POLLS, self._resource_type))
+
+    def payload(self, direction: str, size: int) -> None:
+        """Record the bytes of a payload ``sent`` or of a result ``received``."""
+        labels = self._labels(client_metrics.PAYLOAD_SIZE, self._resource_type, direction)
+        self._payload.record(size, labels)
+
+    def _labels(self, metric: Metric, *values: str) -> _Labels:
+        key = (metric.name, *values)
+        found = self._known.get(key)
+        if found is None:
+            given = dict(zip(metric.label_names, values, strict=True))
+            found = dict(zip(metric.label_names, metric.label_values(given), strict=True))
+            if tuple(found.values()) == values:
+                self._known[key] = found
+        return found
+
+
+def _histogram(meter: Meter, metric: Metric) -> Histogram:
+    return meter.create_histogram(
+        metric.name,
+        unit=metric.unit,
+        description=metric.help,
+        explicit_bucket_boundaries_advisory=list(metric.buckets),
+    )

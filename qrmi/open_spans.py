@@ -1,0 +1,209 @@
+"""The open spans of one resource: its sessions and tasks, ended with the process at the latest."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections import OrderedDict, deque
+
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, Tracer
+
+from ..telemetry import attributes
+from ..telemetry.redaction import REDACTOR, hashed, redact
+from .call_facts import PayloadFacts, qualified_error_class
+from .client_histograms import ClientHistograms
+from .guard import GUARD_EXIT, log_fault
+from .session_spans import Placement, SessionSpan, outermost_placement, session_of_run
+from .task_spans import OpenTask, TaskSpans, task_context
+
+_MOST_SESSIONS = 16
+_DESCRIPTION_LENGTH = 500
+
+_LIVE: set[OpenSpans] = set()
+_ORPHANS: deque[OpenSpans] = deque()
+_registered_for: int | None = None
+
+
+class OpenSpans:
+    """Sessions and tasks of one resource. The calls themselves are measured elsewhere."""
+
+    def __init__(
+        self,
+        tracer: Tracer,
+        name: str,
+        base_attributes: dict[str, str],
+        task_attributes: dict[str, str | bool],
+        histograms: ClientHistograms,
+    ) -> None:
+        self._tracer = tracer
+        self._session_name = attributes.span_name(attributes.SESSION, name)
+        self._task_name = attributes.span_name(attributes.TASK, name)
+        self._token_variable = f"{name}_QRMI_JOB_ACQUISITION_TOKEN"
+        self._base_attributes = base_attributes
+        self._task_attributes = task_attributes
+        self.tasks = TaskSpans(tracer, name, base_attributes, histograms)
+        self._sessions: OrderedDict[str, SessionSpan] = OrderedDict()
+        self._acquired: str | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def token(self) -> str | None:
+        """The session's token: the one in the environment, as QRMI reads it, else the one acquired last."""
+        return os.environ.get(self._token_variable) or self._acquired
+
+    def open_session(self, held_token: str | None = None) -> SessionSpan:
+        """Start a session's span; ``held_token`` is that of a session which this process did not acquire."""
+        end_orphans()
+        placement = outermost_placement()
+        run = None if held_token is None else session_of_run()
+        session = SessionSpan(run or self._start_span(self._session_name, placement, self._task_attributes))
+        if held_token is not None:
+            REDACTOR.keep_secret(held_token)
+            self.keep_session(session, held_token)
+        return session
+
+    def keep_session(self, session: SessionSpan, token: str) -> None:
+        """Keep an open session under its token, of which only a hash is told and kept."""
+        key = hashed(token)
+        if session.span.is_recording():
+            session.span.set_attribute(attributes.SESSION_HASH, key)
+        with self._lock:
+            self._sessions[key] = session
+            if len(self._sessions) > _MOST_SESSIONS:
+                self._end(self._sessions.popitem(last=False)[1])
+        _keep_until_exit(self)
+
+    def acquired(self, session: SessionSpan, token: str) -> None:
+        """Keep a session that was acquired just now."""
+        self._acquired = token
+        self.keep_session(session, token)
+
+    def end_failed(self, span: Span, error: BaseException) -> None:
+        """End a session's or task's span whose opening call failed."""
+        if span.is_recording():
+            span.set_attribute(attributes.ERROR_TYPE, qualified_error_class(error))
+            span.set_status(Status(StatusCode.ERROR, description_of(error)))
+        span.end()
+
+    def session_to_release(self, token: str) -> SessionSpan | None:
+        """Return the open session of ``token``; without one of its own, the session that tasks are in."""
+        with self._lock:
+            return self._sessions.get(hashed(token)) or self._current()
+
+    def released(self, session: SessionSpan | None, token: str) -> None:
+        """End a session and the tasks that are open in it."""
+        if token == self._acquired:
+            self._acquired = None
+        with self._lock:
+            for key, open_session in list(self._sessions.items()):
+                if open_session is session:
+                    del self._sessions[key]
+            if session is not None:
+                self._end(session)
+
+    def place_call(self) -> Placement:
+        """Return the place of a call that belongs to no task."""
+        with self._lock:
+            session = self._current()
+            return outermost_placement() if session is None else session.place_call()
+
+    def begin_task(self, facts: PayloadFacts) -> OpenTask:
+        """Start a task's span; the first task in a session that the job holds opens that session's span."""
+        with self._lock:
+            session = self._current()
+            if session is None:
+                session = self.open_session(held_token=os.environ.get(self._token_variable) or "")
+            placement = session.place_task()
+        span = self._start_span(self._task_name, placement, self._task_attributes)
+        set_payload_attributes(span, facts)
+        return OpenTask(span, task_context(span, placement.parent), session, time.perf_counter())
+
+    def close(self) -> None:
+        """End every span that is open."""
+        with self._lock:
+            self.tasks.end_all()
+            while self._sessions:
+                self._end(self._sessions.popitem()[1])
+        _LIVE.discard(self)
+
+    def continue_in_fork(self) -> None:
+        """In a forked process: the spans are the parent's to end, new ones are placed below them."""
+        self._lock = threading.RLock()
+        self.tasks.forget()
+        for session in self._sessions.values():
+            session.span = NonRecordingSpan(session.context)
+
+    def _current(self) -> SessionSpan | None:
+        return next(reversed(self._sessions.values())) if self._sessions else None
+
+    def _end(self, session: SessionSpan) -> None:
+        self.tasks.end_all(session)
+        session.span.end()
+
+    def _start_span(self, name: str, placement: Placement, given: dict[str, str | bool]) -> Span:
+        return self._tracer.start_span(
+            name,
+            context=placement.parent,
+            kind=SpanKind.INTERNAL,
+            attributes=given,
+            links=placement.links,
+        )
+
+
+def set_payload_attributes(span: Span, facts: PayloadFacts) -> None:
+    """Tell a payload's sizes in a span."""
+    if not span.is_recording():
+        return
+    if facts.size is not None:
+        span.set_attribute(attributes.PROGRAM_SIZE, facts.size)
+    if facts.shots is not None:
+        span.set_attribute(attributes.SHOTS_REQUESTED, facts.shots)
+    if facts.register is not None:
+        span.set_attribute(attributes.REGISTER_SIZE, facts.register)
+
+
+def description_of(error: BaseException) -> str:
+    """Return an error's message for a span: without credentials, and not too long."""
+    return redact(str(error))[:_DESCRIPTION_LENGTH]
+
+
+def leave_to_exit(spans: OpenSpans) -> None:
+    """End the spans of a resource that is gone, later: this may run inside the garbage collector."""
+    _ORPHANS.append(spans)
+
+
+def end_orphans() -> None:
+    """End the spans of resources that are gone."""
+    while _ORPHANS:
+        try:
+            _ORPHANS.popleft().close()
+        except Exception as error:
+            log_fault("end of spans", error)
+
+
+def end_open_spans() -> None:
+    """End every open span of this process; it runs by itself when the process exits."""
+    end_orphans()
+    for spans in list(_LIVE):
+        with GUARD_EXIT:
+            spans.close()
+
+
+def _keep_until_exit(spans: OpenSpans) -> None:
+    global _registered_for  # noqa: PLW0603
+    _LIVE.add(spans)
+    if _registered_for != os.getpid():
+        # Registered when the first span is open, hence after the set-up of any SDK, and so run before its end.
+        _registered_for = os.getpid()
+        atexit.unregister(end_open_spans)
+        atexit.register(end_open_spans)
+
+
+def _continue_in_fork() -> None:
+    for spans in list(_LIVE):
+        spans.continue_in_fork()
+
+
+os.register_at_fork(after_in_child=_continue_in_fork)

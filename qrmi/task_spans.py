@@ -1,0 +1,200 @@
+"""The open tasks of one resource and their spans: a bounded table, safe for threads.
+
+A task's span ends when its result was fetched, or when it is seen to have failed or been cancelled. A task
+that completed and whose result nobody fetches ends with the time at which completion was seen, at the latest
+when the session ends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import qrmi
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, Status, StatusCode, Tracer
+
+from ..telemetry import attributes
+from .call_facts import qualified_error_class
+from .client_histograms import ClientHistograms
+from .session_spans import SessionSpan
+
+MOST_OPEN = 1000
+MOST_ENDED = 500
+UNFETCHED_SECONDS = 60.0
+_MOST_POLL_ERRORS = 10
+
+UNKNOWN = "unknown"
+_WORDS = {
+    qrmi.TaskStatus.Queued: "queued",
+    qrmi.TaskStatus.Running: "running",
+    qrmi.TaskStatus.Completed: "completed",
+    qrmi.TaskStatus.Failed: "failed",
+    qrmi.TaskStatus.Cancelled: "cancelled",
+}
+_FINAL = ("completed", "failed", "cancelled")
+COMPLETED = "completed"
+
+
+@dataclass(slots=True)
+class OpenTask:
+    """A task that was started and whose span has not ended; times in seconds or, ``_ns``, in nanoseconds."""
+
+    span: Span
+    context: Context
+    session: SessionSpan | None
+    started: float
+    identifier: str = ""
+    submitted_ns: int = 0
+    wait: Span | None = None
+    state: str = UNKNOWN
+    polls: int = 0
+    poll_errors: int = 0
+    final: float = 0.0
+    final_ns: int = 0
+
+
+class TaskSpans:
+    """The open tasks of one resource, at most 1,000; beyond that the oldest is ended as ``unknown``."""
+
+    def __init__(
+        self, tracer: Tracer, name: str, wait_attributes: dict[str, str], histograms: ClientHistograms
+    ) -> None:
+        self._tracer = tracer
+        self._wait_name = attributes.span_name(attributes.WAIT, name)
+        self._wait_attributes = wait_attributes
+        self._histograms = histograms
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, OpenTask] = OrderedDict()
+        self._completed: OrderedDict[str, OpenTask] = OrderedDict()
+        self._ended: OrderedDict[str, Context] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open) + len(self._completed)
+
+    def add(self, task: OpenTask, identifier: str) -> None:
+        """Keep a task that was submitted just now."""
+        task.identifier = identifier
+        task.submitted_ns = time.time_ns()
+        with self._lock:
+            self._open[identifier] = task
+            if len(self._open) > MOST_OPEN:
+                self._end(self._open.popitem(last=False)[1])
+            while self._completed and (
+                len(self._completed) > MOST_OPEN
+                or next(iter(self._completed.values())).final < task.started - UNFETCHED_SECONDS
+            ):
+                self._end(self._completed.popitem(last=False)[1])
+
+    def context_of(self, identifier: str) -> Context | None:
+        """Return the context of a task's span, also of one that ended lately; None if it is not known."""
+        with self._lock:
+            task = self._open.get(identifier) or self._completed.get(identifier)
+            return task.context if task is not None else self._ended.get(identifier)
+
+    def polled(self, identifier: str, status: qrmi.TaskStatus) -> None:
+        """Note what a call of task_status returned."""
+        state = _WORDS.get(status, UNKNOWN)
+        with self._lock:
+            task = self._open.get(identifier)
+            if task is None:
+                return
+            task.polls += 1
+            if state == task.state:
+                return
+            task.state = state
+            wait = self._wait(task)
+            if wait.is_recording():
+                wait.add_event(attributes.TASK_STATE, {attributes.TASK_STATE: state})
+            if state in _FINAL:
+                self._finalise(task)
+
+    def poll_failed(self, identifier: str, error: BaseException) -> None:
+        """Note that a call of task_status failed; the task goes on."""
+        with self._lock:
+            task = self._open.get(identifier)
+            if task is None:
+                return
+            task.polls += 1
+            task.poll_errors += 1
+            wait = self._wait(task)
+            if wait.is_recording() and task.poll_errors <= _MOST_POLL_ERRORS:
+                wait.add_event("exception", {attributes.ERROR_TYPE: qualified_error_class(error)})
+
+    def fetched(self, identifier: str) -> None:
+        """Note that the result was fetched: the task is complete, its span ends."""
+        with self._lock:
+            task = self._open.get(identifier)
+            if task is not None:
+                task.state = COMPLETED
+                self._finalise(task)
+            task = self._completed.pop(identifier, None)
+            if task is not None:
+                self._end(task, fetched=True)
+
+    def end_all(self, session: SessionSpan | None = None) -> None:
+        """End the spans of the tasks of ``session``, or of every task."""
+        with self._lock:
+            for table in (self._completed, self._open):
+                ending = [task for task in table.values() if session is None or task.session is session]
+                for task in ending:
+                    del table[task.identifier]
+                    self._end(task)
+
+    def forget(self) -> None:
+        """Drop everything without a trace, in a forked process: the spans are the parent's."""
+        self._lock = threading.Lock()
+        self._open.clear()
+        self._completed.clear()
+
+    def _wait(self, task: OpenTask) -> Span:
+        if task.wait is None:
+            task.wait = self._tracer.start_span(
+                self._wait_name,
+                context=task.context,
+                attributes=self._wait_attributes,
+                start_time=task.submitted_ns,
+            )
+        return task.wait
+
+    def _finalise(self, task: OpenTask) -> None:
+        """The final state was seen: measure the task; only a completed one still has a result to fetch."""
+        task.final, task.final_ns = time.perf_counter(), time.time_ns()
+        self._end_wait(task, task.final_ns)
+        self._histograms.task(task.state, task.final - task.started, task.polls)
+        del self._open[task.identifier]
+        if task.state == COMPLETED:
+            self._completed[task.identifier] = task
+        else:
+            self._end(task)
+
+    def _end(self, task: OpenTask, fetched: bool = False) -> None:
+        if not task.final_ns:
+            # Nobody saw how it ended.
+            self._end_wait(task, None)
+            self._histograms.task(UNKNOWN, time.perf_counter() - task.started, task.polls)
+        if task.span.is_recording():
+            state = task.state if task.state in _FINAL else UNKNOWN
+            task.span.set_attribute(attributes.TASK_STATE, state)
+            if state == "failed":
+                task.span.set_status(Status(StatusCode.ERROR, "the task failed"))
+        task.span.end(None if fetched or not task.final_ns else task.final_ns)
+        self._ended[task.identifier] = task.context
+        if len(self._ended) > MOST_ENDED:
+            self._ended.popitem(last=False)
+
+    @staticmethod
+    def _end_wait(task: OpenTask, when_ns: int | None) -> None:
+        if task.wait is None:
+            return
+        if task.wait.is_recording():
+            task.wait.set_attribute(attributes.STATUS_POLLS, task.polls)
+        task.wait.end(when_ns)
+
+
+def task_context(span: Span, base: Context | None) -> Context:
+    """Return the context in which the calls of a task take place."""
+    return trace.set_span_in_context(span, base)

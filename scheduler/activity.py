@@ -1,0 +1,84 @@
+"""What a device does, and its wall time partitioned by it.
+
+Every second is attributed once, to the activity that held when it passed, and is never moved. The sums are
+written to the store, so that they go on after a restart; the time in which no daemon ran is ``unknown``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from ..telemetry.labels import ACTIVITIES
+from .tables import device_activity, device_time, devices
+
+
+class ActivityClock:
+    """One device's present activity and the seconds spent in each so far."""
+
+    def __init__(
+        self,
+        seconds: Mapping[str, float] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        self._seconds = dict.fromkeys(ACTIVITIES, 0.0)
+        for activity, spent in (seconds or {}).items():
+            if activity in self._seconds:
+                self._seconds[activity] += spent
+        self._activity = "unknown"
+        self._attributed_until = monotonic()
+
+    @property
+    def activity(self) -> str:
+        """What the device does now."""
+        return self._activity
+
+    def turn_to(self, activity: str) -> bool:
+        """Change the activity; return whether it is another one. ValueError if it is not in the vocabulary."""
+        if activity not in self._seconds:
+            raise ValueError(f"{activity!r} is not one of {', '.join(ACTIVITIES)}")
+        self.seconds()
+        changed = activity != self._activity
+        self._activity = activity
+        return changed
+
+    def seconds(self) -> dict[str, float]:
+        """Attribute the time until now and return the seconds of each activity."""
+        now = self._monotonic()
+        self._seconds[self._activity] += max(now - self._attributed_until, 0.0)
+        self._attributed_until = now
+        return dict(self._seconds)
+
+
+def load(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
+    """Return a device's stored seconds, the time since they were stored added to ``unknown``."""
+    rows = connection.execute(
+        select(device_time.c.activity, device_time.c.seconds).where(device_time.c.qpu_id == qpu_id)
+    )
+    seconds = {row.activity: row.seconds for row in rows}
+    as_of = connection.execute(
+        select(devices.c.time_as_of).where(devices.c.qpu_id == qpu_id)
+    ).scalar_one_or_none()
+    if as_of is not None:
+        seconds["unknown"] = seconds.get("unknown", 0.0) + max(now - as_of, 0.0)
+    return seconds
+
+
+def save(connection: Connection, qpu_id: str, seconds: Mapping[str, float], now: float) -> None:
+    """Store a device's seconds as of ``now`` (Unix seconds)."""
+    connection.execute(delete(device_time).where(device_time.c.qpu_id == qpu_id))
+    connection.execute(
+        insert(device_time),
+        [{"qpu_id": qpu_id, "activity": activity, "seconds": spent} for activity, spent in seconds.items()],
+    )
+    connection.execute(update(devices).where(devices.c.qpu_id == qpu_id).values(time_as_of=now))
+
+
+def record_change(connection: Connection, qpu_id: str, activity: str, reason: str, since: float) -> None:
+    """Append a change of activity to the ledger."""
+    connection.execute(
+        insert(device_activity).values(qpu_id=qpu_id, activity=activity, reason=reason, since=since)
+    )

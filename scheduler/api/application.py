@@ -1,0 +1,112 @@
+"""The job API: the protocol of QRMI's ``pasqal-local`` resource type, for each device and each job class."""
+
+from __future__ import annotations
+
+import logging
+import time
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...telemetry import log_fields, own_metrics
+from ...telemetry.instruments import Instruments
+from ..errors import SchedulerError, UnavailableError
+from ..scheduler import Scheduler
+from . import device_routes, job_routes, session_routes
+from .identity import Authenticator
+from .local_authentication import LocalAuthenticator
+from .messages import ErrorReply
+from .munge_authentication import MungeAuthenticator
+from .request_limits import BodyLimit, RateLimit
+
+_logger = logging.getLogger(__name__)
+
+PREFIXES = ("", "/devices/{device}", "/devices/{device}/classes/{job_class}")
+_ERRORS: dict[int | str, dict[str, type[ErrorReply]]] = {
+    code: {"model": ErrorReply} for code in (401, 403, 404, 409, 413, 422, 503)
+}
+
+
+def authenticator_for(scheduler: Scheduler) -> Authenticator:
+    """Return the authenticator that the configuration names."""
+    if scheduler.api.auth == "local":
+        return LocalAuthenticator(scheduler.api)
+    return MungeAuthenticator(scheduler.api, scheduler.store)
+
+
+def create_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGIApp:
+    """Return the job API as an ASGI application."""
+    application = FastAPI(
+        title="qwatch",
+        description="Second-level scheduling of QPUs behind the site's resource manager.",
+        version=version("qwatch"),
+        responses=_ERRORS,
+        # FastAPI's own spans would name the path, which holds the session's token, and each status poll.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    application.state.scheduler = scheduler
+    application.state.authenticator = authenticator
+    application.state.accessible_limit = RateLimit(scheduler.api.accessible_per_second)
+    for prefix in PREFIXES:
+        for part in (device_routes, session_routes, job_routes):
+            application.include_router(part.router, prefix=prefix, include_in_schema=prefix == "")
+    application.add_exception_handler(SchedulerError, _scheduler_error)
+    application.add_exception_handler(RequestValidationError, _invalid)
+    application.add_exception_handler(Exception, _unexpected)
+    return RequestMeasurement(BodyLimit(application, scheduler.api.max_body_bytes), scheduler.instruments)
+
+
+class RequestMeasurement:
+    """Measures each request by route template, method and class of status."""
+
+    def __init__(self, application: ASGIApp, instruments: Instruments) -> None:
+        self._application = application
+        self._instruments = instruments
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and measure it."""
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._application(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            self._instruments.observe(
+                own_metrics.HTTP_DURATION,
+                time.perf_counter() - started,
+                route=route,
+                method=scope["method"],
+                status=f"{status // 100}xx",
+            )
+
+
+async def _scheduler_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, SchedulerError)
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, UnavailableError) else None
+    return JSONResponse({"detail": str(error)}, status_code=error.status, headers=headers)
+
+
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()[0]
+    where = ".".join(str(part) for part in found["loc"] if part != "body") or "body"
+    return JSONResponse({"detail": f"{where}: {found['msg']}"}, status_code=422)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    route = getattr(request.scope.get("route"), "path", request.url.path)
+    _logger.error("a request failed", exc_info=error, extra={log_fields.ROUTE: route})
+    return JSONResponse({"detail": "an internal error; it was logged"}, status_code=500)

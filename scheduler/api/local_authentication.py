@@ -1,0 +1,89 @@
+"""Proof by a token that only this user can read, for laptops without MUNGE."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import stat
+import threading
+import time
+from ipaddress import ip_address
+from pathlib import Path
+
+from ...telemetry.redaction import REDACTOR
+from ..errors import AuthenticationError, ConfigurationError, UnavailableError
+from ..settings import ApiSettings
+from .identity import LOOPBACK, Identity, Proof
+
+
+class LocalAuthenticator:
+    """Accepts the one token that only this user can read, over loopback, for a named loopback host."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        if settings.token_file is None:
+            raise ConfigurationError("api.auth: local needs api.token_file")
+        self._token = read_token(settings.token_file)
+        self._uid = os.getuid()
+        REDACTOR.keep_secret(self._token)
+        self._failures = _FailureLimit()
+
+    async def load(self) -> None:
+        """Nothing is remembered."""
+
+    async def identify(self, proof: Proof) -> Identity:
+        """Compare the token, the address and the Host header (DNS rebinding)."""
+        if ip_address(proof.peer) not in LOOPBACK and proof.peer != "::1":
+            raise AuthenticationError("auth: local answers on loopback only")
+        host = proof.host_header.rpartition(":")[0] or proof.host_header
+        if host.strip("[]") not in ("localhost", "127.0.0.1", "::1") and not host.startswith("127."):
+            raise AuthenticationError(f"auth: local does not answer for the host name {host!r}")
+        if proof.authorization is None:
+            raise AuthenticationError(
+                "no local token: the header authorization is missing; this daemon runs with auth: local, "
+                "use 'qwatch run' or qwatch.qrmi.open_resource"
+            )
+        scheme, _, token = proof.authorization.partition(" ")
+        if scheme.lower() != "bearer" or not hmac.compare_digest(token.encode(), self._token.encode()):
+            self._failures.note()
+            raise AuthenticationError("the local token is not the one in api.token_file")
+        return Identity(
+            uid=self._uid,
+            address=proof.peer,
+            from_this_host=True,
+            administers=True,
+            creates_sessions_for_others=True,
+        )
+
+
+class _FailureLimit:
+    """Slows down guesses: after 20 wrong tokens in a minute further ones wait for the next minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._count = 0
+
+    def note(self) -> None:
+        minute = int(time.monotonic() // 60)
+        with self._lock:
+            if minute != self._minute:
+                self._minute, self._count = minute, 0
+            self._count += 1
+            if self._count > 20:
+                raise UnavailableError("too many wrong tokens; wait a minute", retry_after=60)
+
+
+def read_token(file: Path) -> str:
+    """Return the token in ``file``; ConfigurationError if others can read it, or it is empty or missing."""
+    try:
+        found = file.stat()
+        token = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"api.token_file {file}: {error}") from error
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise ConfigurationError(f"api.token_file {file}: others can read it; run: chmod 600 {file}")
+    if found.st_uid != os.getuid():
+        raise ConfigurationError(f"api.token_file {file}: belongs to another user")
+    if len(token) < 16:
+        raise ConfigurationError(f"api.token_file {file}: holds no token of at least 16 characters")
+    return token

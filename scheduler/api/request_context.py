@@ -1,0 +1,88 @@
+"""What every route needs to know of a request: the device and class in its path, and who sends it."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast, get_args
+
+from fastapi import Depends, Request
+
+from ..device import Device
+from ..errors import NotFoundError, PermissionDeniedError
+from ..scheduler import Scheduler
+from ..settings import JobClass
+from .identity import Authenticator, Identity, Proof
+from .request_limits import RateLimit
+
+_CHANGING = ("POST", "PUT", "DELETE", "PATCH")
+
+
+def scheduler_of(request: Request) -> Scheduler:
+    """Return the scheduler behind the application."""
+    return cast(Scheduler, request.app.state.scheduler)
+
+
+def device_of(request: Request) -> Device:
+    """Return the device in the path, or the default one; 404 for an unknown one."""
+    return scheduler_of(request).device(request.path_params.get("device"))
+
+
+def job_class_of(request: Request) -> str | None:
+    """Return the class in the path, or None; 404 for an unknown one."""
+    found = request.path_params.get("job_class")
+    if found is not None and found not in get_args(JobClass):
+        raise NotFoundError(f"there is no job class {found!r}; there is {', '.join(get_args(JobClass))}")
+    return cast(str | None, found)
+
+
+async def identity_of(request: Request) -> Identity:
+    """Return who sends the request; 401 if that is not proven, 403 if that user is not authorised."""
+    authenticator = cast(Authenticator, request.app.state.authenticator)
+    headers = request.headers
+    return await authenticator.identify(
+        Proof(
+            peer=peer_of(request),
+            host_header=headers.get("host", ""),
+            munge=headers.get("x-munge-cred"),
+            authorization=headers.get("authorization"),
+            changes=request.method in _CHANGING,
+        )
+    )
+
+
+async def user_of(identity: Annotated[Identity, Depends(identity_of)]) -> Identity:
+    """Return the identity if it may work with jobs: not root from another host."""
+    if identity.sessions_only:
+        raise PermissionDeniedError(
+            f"root from {identity.address} may create and revoke sessions only; "
+            "jobs are submitted as the user, administration comes from api.admin_hosts"
+        )
+    return identity
+
+
+async def administrator_of(identity: Annotated[Identity, Depends(identity_of)]) -> Identity:
+    """Return the identity if it administers."""
+    if not identity.administers:
+        raise PermissionDeniedError(
+            "this is for administrators (api.admin_users) from this host or api.admin_hosts"
+        )
+    return identity
+
+
+def peer_of(request: Request) -> str:
+    """Return the address that the request comes from."""
+    if request.client is None:
+        return "127.0.0.1"
+    return request.client.host.removeprefix("::ffff:")
+
+
+def accessible_limit_of(request: Request) -> RateLimit:
+    """Return the limiter of the public path."""
+    return cast(RateLimit, request.app.state.accessible_limit)
+
+
+SchedulerDependency = Annotated[Scheduler, Depends(scheduler_of)]
+DeviceDependency = Annotated[Device, Depends(device_of)]
+JobClassDependency = Annotated[str | None, Depends(job_class_of)]
+SenderDependency = Annotated[Identity, Depends(identity_of)]
+UserDependency = Annotated[Identity, Depends(user_of)]
+AdministratorDependency = Annotated[Identity, Depends(administrator_of)]

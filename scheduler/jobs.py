@@ -1,0 +1,256 @@
+"""Jobs in the store: writing, finding, cancelling and ending them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, select, update
+
+from .sessions import Session
+from .tables import UNFINISHED, WITHOUT_SPANS, job_log, job_payloads, job_results, jobs
+
+
+class JobState(StrEnum):
+    """The five states on the wire."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    CANCELED = "CANCELED"
+    ERROR = "ERROR"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has ended."""
+        return self not in (JobState.PENDING, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job without its payload and results; times in Unix seconds."""
+
+    id: int
+    session_id: int
+    uid: int
+    user_name: str
+    account: str
+    slurm_job_id: str | None
+    qpu_id: str
+    resource_type: str
+    job_class: str
+    sdk: str | None
+    shots_requested: int
+    shots_executed: int
+    state: JobState
+    reason: str
+    message: str | None
+    received_at: float
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    busy_seconds: float
+    cancel_requested: bool
+    possible_double: bool
+    traceparent: str | None
+    trace_id: str | None
+    spans_emitted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What a job is created from, besides its session."""
+
+    job_class: str
+    resource_type: str
+    sequence: str
+    shots: int
+    received_at: float
+    created_at: float
+    traceparent: str | None
+    trace_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended."""
+
+    state: JobState
+    reason: str
+    message: str | None
+    ended_at: float
+    shots_executed: int = 0
+    busy_seconds: float = 0.0
+    results: str | None = None
+
+
+def create(connection: Connection, session: Session, new: NewJob) -> int:
+    """Write a job and its payload as PENDING and return its number."""
+    inserted = connection.execute(
+        insert(jobs).values(
+            session_id=session.id,
+            uid=session.uid,
+            user_name=session.user_name,
+            account=session.account,
+            slurm_job_id=session.slurm_job_id,
+            qpu_id=session.qpu_id,
+            resource_type=new.resource_type,
+            job_class=new.job_class,
+            shots_requested=new.shots,
+            state=JobState.PENDING.value,
+            received_at=new.received_at,
+            created_at=new.created_at,
+            traceparent=new.traceparent,
+            trace_id=new.trace_id,
+        )
+    ).inserted_primary_key
+    assert inserted is not None
+    job_id = int(inserted[0])
+    connection.execute(insert(job_payloads).values(job_id=job_id, sequence=new.sequence))
+    return job_id
+
+
+def find(connection: Connection, job_id: int) -> Job | None:
+    """Return a job, or None."""
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+    return None if row is None else _job(row)
+
+
+def payload(connection: Connection, job_id: int) -> str:
+    """Return the sequence of a job."""
+    return str(
+        connection.execute(select(job_payloads.c.sequence).where(job_payloads.c.job_id == job_id)).scalar_one()
+    )
+
+
+def results(connection: Connection, job_id: int) -> str | None:
+    """Return the results of a job, or None if it has none."""
+    return connection.execute(
+        select(job_results.c.results).where(job_results.c.job_id == job_id)
+    ).scalar_one_or_none()
+
+
+def of_user(
+    connection: Connection, uid: int, qpu_id: str | None, limit: int, before: int | None
+) -> Sequence[Job]:
+    """Return a user's jobs, newest first, at most ``limit``, with numbers below ``before``."""
+    query = select(jobs).where(jobs.c.uid == uid).order_by(jobs.c.id.desc()).limit(limit)
+    if qpu_id is not None:
+        query = query.where(jobs.c.qpu_id == qpu_id)
+    if before is not None:
+        query = query.where(jobs.c.id < before)
+    return [_job(row) for row in connection.execute(query)]
+
+
+def unfinished(connection: Connection, qpu_id: str, state: JobState) -> Sequence[Job]:
+    """Return a device's jobs in ``state`` (PENDING or RUNNING), oldest first."""
+    rows = connection.execute(select(jobs).where(jobs.c.qpu_id == qpu_id, _is(state)).order_by(jobs.c.id))
+    return [_job(row) for row in rows]
+
+
+def oldest_pending(connection: Connection, qpu_id: str) -> Job | None:
+    """Return the job that waits longest on a device, or None; an index look-up whatever the history."""
+    row = connection.execute(
+        select(jobs).where(jobs.c.qpu_id == qpu_id, _is(JobState.PENDING)).order_by(jobs.c.id).limit(1)
+    ).first()
+    return None if row is None else _job(row)
+
+
+def ahead_of(connection: Connection, job: Job) -> int:
+    """Return how many unfinished jobs of the same device come before ``job``."""
+    return connection.execute(
+        select(func.count()).where(jobs.c.qpu_id == job.qpu_id, UNFINISHED, jobs.c.id < job.id)
+    ).scalar_one()
+
+
+def start(connection: Connection, job_id: int, at: float) -> bool:
+    """Mark a pending job RUNNING; False if it is no longer pending. The first start is kept."""
+    result = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, jobs.c.state == JobState.PENDING.value)
+        .values(state=JobState.RUNNING.value, started_at=func.coalesce(jobs.c.started_at, at))
+    )
+    return result.rowcount == 1
+
+
+def requeue(connection: Connection, job_id: int, *, never_started: bool, possible_double: bool) -> None:
+    """Put a running job back to PENDING; it keeps its place in the queue."""
+    values: dict[str, Any] = {"state": JobState.PENDING.value}
+    if never_started:
+        values["started_at"] = None
+    if possible_double:
+        values["possible_double"] = True
+    connection.execute(
+        update(jobs).where(jobs.c.id == job_id, jobs.c.state == JobState.RUNNING.value).values(**values)
+    )
+
+
+def finish(connection: Connection, job_id: int, end: JobEnd) -> bool:
+    """End a job and store its results; False if it had ended before."""
+    result = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, UNFINISHED)
+        .values(
+            state=end.state.value,
+            reason=end.reason,
+            message=end.message,
+            ended_at=end.ended_at,
+            shots_executed=end.shots_executed,
+            busy_seconds=end.busy_seconds,
+        )
+    )
+    if result.rowcount != 1:
+        return False
+    if end.results is not None:
+        connection.execute(insert(job_results).values(job_id=job_id, results=end.results))
+    return True
+
+
+def request_cancel(connection: Connection, job_id: int) -> None:
+    """Remember that a running job is to be cancelled."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True))
+
+
+def tell_trace(connection: Connection, job_id: int, traceparent: str, trace_id: str, sdk: str | None) -> None:
+    """Remember the trace that the user's process told, unless the job's spans were sent already."""
+    values: dict[str, Any] = {"traceparent": traceparent, "trace_id": trace_id}
+    if sdk is not None:
+        values["sdk"] = sdk
+    connection.execute(
+        update(jobs).where(jobs.c.id == job_id, jobs.c.spans_emitted.is_(False)).values(**values)
+    )
+
+
+def spans_sent(connection: Connection, job_id: int, trace_id: str | None) -> None:
+    """Remember that a job's spans were sent, and under which trace."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(spans_emitted=True, trace_id=trace_id))
+
+
+def without_spans(connection: Connection) -> list[int]:
+    """Return the ended jobs whose spans were not sent yet."""
+    return list(connection.execute(select(jobs.c.id).where(WITHOUT_SPANS).order_by(jobs.c.id)).scalars())
+
+
+def log(connection: Connection, job_id: int, at: float, line: str) -> None:
+    """Append a line to the log that the job's user can read."""
+    connection.execute(insert(job_log).values(job_id=job_id, at=at, line=line))
+
+
+def log_lines(connection: Connection, job_id: int) -> list[tuple[float, str]]:
+    """Return the log of a job as (Unix seconds, line)."""
+    rows = connection.execute(
+        select(job_log.c.at, job_log.c.line).where(job_log.c.job_id == job_id).order_by(job_log.c.id)
+    )
+    return [(row.at, row.line) for row in rows]
+
+
+def _is(state: JobState) -> Any:
+    return and_(jobs.c.state == state.value, UNFINISHED)
+
+
+def _job(row: Row[Any]) -> Job:
+    values = row._asdict()
+    values["state"] = JobState(values["state"])
+    return Job(**values)

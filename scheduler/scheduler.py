@@ -1,0 +1,332 @@
+"""The second-level scheduler: sessions, the queue, and one dispatcher a device."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from opentelemetry import trace
+from sqlalchemy import Connection
+
+from ..telemetry import own_metrics
+from ..telemetry.instruments import Instruments
+from ..telemetry.redaction import hashed
+from ..telemetry.trace_context import parse_traceparent
+from . import job_telemetry, jobs, schema, sessions
+from .accounts import Accounts, user_name
+from .device import Device
+from .devices.adapter import DeviceAdapter
+from .devices.open_adapter import open_adapter
+from .dispatcher import Dispatcher
+from .errors import (
+    AlreadyFinishedError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from .jobs import Job, JobEnd, JobState, NewJob
+from .policies.policy import policy_named
+from .sessions import NewSession, Session
+from .settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
+from .store import Store
+from .trace_emission import TraceEmitter
+from .validation import check_job
+
+_SAVE_SECONDS = 15.0
+_LARGEST_ID = 2**31 - 1
+
+
+class Scheduler:
+    """Everything behind the job API."""
+
+    def __init__(
+        self,
+        api: ApiSettings,
+        store: StoreSettings,
+        devices: list[DeviceSettings],
+        settings: SchedulerSettings,
+        instruments: Instruments,
+        adapter: Callable[[DeviceSettings], DeviceAdapter] = open_adapter,
+    ) -> None:
+        if not devices:
+            raise ConfigurationError("devices: name at least one")
+        names = [device.name for device in devices]
+        if len(set(names)) != len(names):
+            raise ConfigurationError("devices: two have the same name")
+        defaults = [device.name for device in devices if device.default]
+        if len(defaults) > 1:
+            raise ConfigurationError(f"devices: {' and '.join(defaults)} cannot all be the default")
+        self.api = api
+        self.instruments = instruments
+        self.store = Store(store.url, instruments)
+        self.accounts = Accounts(api.accounts_file)
+        self.schema_revision = schema.upgrade(self.store.engine)
+        self.devices = {item.name: Device(item, adapter(item), self.store) for item in devices}
+        self.default_device = self.devices[defaults[0] if defaults else names[0]]
+        self._emitter = TraceEmitter(self.store, trace.get_tracer("qwatch.scheduler"), settings.trace_grace)
+        self.dispatchers = {
+            device.name: Dispatcher(
+                device, self.store, policy_named(settings.policy), instruments, self._job_finished
+            )
+            for device in self.devices.values()
+        }
+        self._tasks: list[asyncio.Task[None]] = []
+        job_telemetry.initialise(instruments, self.devices, settings.policy)
+        self._policy = settings.policy
+
+    async def start(self) -> None:
+        """Open the store, read what it remembers, and begin to dispatch."""
+        self.store.start()
+        for device in self.devices.values():
+            await device.load()
+        await self._emitter.emit_left_over()
+        self._tasks = [asyncio.create_task(dispatcher.run()) for dispatcher in self.dispatchers.values()]
+        self._tasks.append(asyncio.create_task(self._save_forever()))
+
+    async def stop(self) -> None:
+        """Stop dispatching, send what spans wait, and close the store; slices on devices go on there."""
+        for dispatcher in self.dispatchers.values():
+            dispatcher.stop()
+        if self._tasks:
+            self._tasks[-1].cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._emitter.drain()
+        for device in self.devices.values():
+            await device.turn_to("unknown", "the daemon stopped")
+            await device.save_time()
+            await device.adapter.close()
+        await self.store.stop()
+
+    def device(self, name: str | None) -> Device:
+        """Return a device by name, the default one for None; NotFoundError if there is none."""
+        if name is None:
+            return self.default_device
+        if name not in self.devices:
+            raise NotFoundError(f"there is no device {name!r}; there is {', '.join(self.devices)}")
+        return self.devices[name]
+
+    async def create_session(self, device: Device, uid: int, slurm_job_id: str | None, created_by: int) -> str:
+        """Create a session and return its token; UnavailableError while the device is closed to users."""
+        self._check_open(device)
+        token = sessions.new_token()
+        new = NewSession(
+            uid=uid,
+            user_name=user_name(uid),
+            account=self.accounts.of(uid),
+            slurm_job_id=slurm_job_id,
+            qpu_id=device.name,
+            created_by=created_by,
+            created_at=time.time(),
+        )
+        await self.store.write(
+            lambda connection: sessions.create(connection, new, token), timeout=self.api.store_timeout
+        )
+        job_telemetry.session_begun(new, hashed(token))
+        return token
+
+    async def end_session(self, token: str, uid: int, may_revoke: bool) -> Session:
+        """Release a session of one's own, or revoke any with ``may_revoke``."""
+
+        def work(connection: Connection) -> tuple[Session, str | None]:
+            session = sessions.find(connection, token)
+            if session is None or (session.uid != uid and not may_revoke):
+                raise NotFoundError("there is no such session")
+            outcome = "released" if uid in (session.uid, session.created_by) else "revoked"
+            ended = sessions.end(connection, session.id, time.time(), outcome)
+            return session, outcome if ended else None
+
+        session, outcome = await self.store.write(work, timeout=self.api.store_timeout)
+        if outcome is not None:
+            job_telemetry.session_ended(self.instruments, session, outcome, hashed(token), time.time())
+        return session
+
+    async def submit(
+        self,
+        device: Device,
+        token: str,
+        uid: int,
+        sequence: str,
+        shots: int,
+        *,
+        job_class: str | None = None,
+        traceparent: str | None = None,
+        received_at: float | None = None,
+    ) -> Job:
+        """Queue a job and return it after it is durable.
+
+        Raises:
+            InvalidRequestError: the payload or the shots are wrong.
+            PermissionDeniedError: the session is unknown, ended, somebody else's or for another device.
+            UnavailableError: the device is closed to users, or the store does not serve.
+        """
+        now = time.time()
+        self._check_open(device)
+        try:
+            check_job(sequence, shots, device.limits, self.api.max_shots)
+        except InvalidRequestError:
+            self._rejected(device, "invalid")
+            raise
+        context = parse_traceparent(traceparent)
+        new = NewJob(
+            job_class=job_class or self.api.default_job_class,
+            resource_type=device.adapter.resource_type,
+            sequence=sequence,
+            shots=shots,
+            received_at=received_at or now,
+            created_at=now,
+            traceparent=None if context is None else traceparent,
+            trace_id=None if context is None else trace.format_trace_id(context.trace_id),
+        )
+
+        def work(connection: Connection) -> Job:
+            session = self._open_session(connection, token, uid, device)
+            job_id = jobs.create(connection, session, new)
+            if job_id > _LARGEST_ID:
+                raise UnavailableError("the store's job numbers have reached 2^31; begin a new store")
+            jobs.log(connection, job_id, now, f"queued as {new.job_class} with {shots} shots")
+            return _as_created(job_id, session, new)
+
+        try:
+            job = await self.store.write(work, timeout=self.api.store_timeout)
+        except PermissionDeniedError:
+            self._rejected(device, "unauthorized")
+            raise
+        self.dispatchers[device.name].wake()
+        job_telemetry.job_accepted(self.instruments, job)
+        return job
+
+    async def job(self, job_id: int, uid: int, sees_all: bool = False) -> tuple[Job, str | None]:
+        """Return a job and its results; NotFoundError for unknown and for somebody else's."""
+
+        def work(connection: Connection) -> tuple[Job, str | None]:
+            job = self._own_job(connection, job_id, uid, sees_all)
+            return job, jobs.results(connection, job_id) if job.state is JobState.DONE else None
+
+        return await self.store.read(work, timeout=self.api.store_timeout)
+
+    async def jobs_of(self, uid: int, device: str | None, limit: int, before: int | None) -> list[Job]:
+        """Return a user's jobs, newest first."""
+        found = await self.store.read(
+            lambda connection: jobs.of_user(connection, uid, device, limit, before),
+            timeout=self.api.store_timeout,
+        )
+        return list(found)
+
+    async def log_of(self, job_id: int, uid: int, sees_all: bool = False) -> list[tuple[float, str]]:
+        """Return the lines of a job's log as (Unix seconds, line)."""
+
+        def work(connection: Connection) -> list[tuple[float, str]]:
+            self._own_job(connection, job_id, uid, sees_all)
+            return jobs.log_lines(connection, job_id)
+
+        return await self.store.read(work, timeout=self.api.store_timeout)
+
+    async def cancel(self, job_id: int, uid: int, by_admin: bool = False) -> Job:
+        """Cancel a job: at once if it waits, by the device if it runs; AlreadyFinishedError if it ended."""
+        now = time.time()
+        reason = "admin" if by_admin else "user"
+        end = JobEnd(JobState.CANCELED, reason, "canceled while it waited", now)
+
+        def work(connection: Connection) -> tuple[Job, bool]:
+            job = self._own_job(connection, job_id, uid, by_admin)
+            if job.state.final:
+                raise AlreadyFinishedError(f"job {job_id} has ended: {job.state}")
+            if job.state is JobState.PENDING:
+                jobs.finish(connection, job_id, end)
+                jobs.log(connection, job_id, now, f"CANCELED by {reason} while it waited")
+                found = jobs.find(connection, job_id)
+                assert found is not None
+                return found, True
+            jobs.request_cancel(connection, job_id)
+            jobs.log(connection, job_id, now, f"cancellation asked by {reason} while it ran")
+            return job, False
+
+        job, waited = await self.store.write(work, timeout=self.api.store_timeout)
+        if waited:
+            self._job_finished(job)
+        else:
+            self.dispatchers[job.qpu_id].cancel(job_id)
+        return job
+
+    async def tell_trace(self, job_id: int, uid: int, traceparent: str, sdk: str | None) -> None:
+        """Join a job to the trace of the program that submitted it; InvalidRequestError for a malformed one."""
+        context = parse_traceparent(traceparent)
+        if context is None:
+            raise InvalidRequestError("traceparent: is not a W3C trace context")
+        trace_id = trace.format_trace_id(context.trace_id)
+
+        def work(connection: Connection) -> None:
+            self._own_job(connection, job_id, uid, False)
+            jobs.tell_trace(connection, job_id, traceparent, trace_id, sdk)
+
+        await self.store.write(work, timeout=self.api.store_timeout)
+
+    def _open_session(self, connection: Connection, token: str, uid: int, device: Device) -> Session:
+        session = sessions.find(connection, token)
+        if session is None or session.uid != uid:
+            raise PermissionDeniedError("the session is not known; acquire the resource first")
+        if session.ended_at is not None:
+            raise PermissionDeniedError(
+                f"the session has ended ({session.outcome}); acquire the resource again"
+            )
+        if session.qpu_id != device.name:
+            raise PermissionDeniedError(f"the session is for device {session.qpu_id}, not {device.name}")
+        return session
+
+    def _own_job(self, connection: Connection, job_id: int, uid: int, sees_all: bool) -> Job:
+        job = jobs.find(connection, job_id) if 0 < job_id <= _LARGEST_ID else None
+        if job is None or (job.uid != uid and not sees_all):
+            raise NotFoundError(f"there is no job {job_id} of yours")
+        return job
+
+    def _check_open(self, device: Device) -> None:
+        if not device.record.accessible:
+            raise UnavailableError(device.message, retry_after=60)
+
+    def _rejected(self, device: Device, reason: str) -> None:
+        self.instruments.add(
+            own_metrics.DECISIONS, qpu_id=device.name, policy=self._policy, decision="reject", reason=reason
+        )
+
+    def _job_finished(self, job: Job) -> None:
+        job_telemetry.job_ended(self.instruments, job)
+        self._emitter.job_finished(job.id, job.traceparent is not None)
+
+    async def _save_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_SECONDS)
+            for device in self.devices.values():
+                await device.save_time()
+
+
+def _as_created(job_id: int, session: Session, new: NewJob) -> Job:
+    return Job(
+        id=job_id,
+        session_id=session.id,
+        uid=session.uid,
+        user_name=session.user_name,
+        account=session.account,
+        slurm_job_id=session.slurm_job_id,
+        qpu_id=session.qpu_id,
+        resource_type=new.resource_type,
+        job_class=new.job_class,
+        sdk=None,
+        shots_requested=new.shots,
+        shots_executed=0,
+        state=JobState.PENDING,
+        reason="none",
+        message=None,
+        received_at=new.received_at,
+        created_at=new.created_at,
+        started_at=None,
+        ended_at=None,
+        busy_seconds=0.0,
+        cancel_requested=False,
+        possible_double=False,
+        traceparent=new.traceparent,
+        trace_id=new.trace_id,
+        spans_emitted=False,
+    )

@@ -1,0 +1,110 @@
+"""Sessions: what QRMI calls an acquisition, from ``acquire`` to ``release``."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from ..telemetry.redaction import SESSION_PREFIX
+from .tables import sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session; times in Unix seconds."""
+
+    id: int
+    uid: int
+    user_name: str
+    account: str
+    slurm_job_id: str | None
+    qpu_id: str
+    created_by: int
+    created_at: float
+    ended_at: float | None
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What a session is created from."""
+
+    uid: int
+    user_name: str
+    account: str
+    slurm_job_id: str | None
+    qpu_id: str
+    created_by: int
+    created_at: float
+
+
+def new_token() -> str:
+    """Return a fresh acquisition token: 256 random bits in a form that redaction recognises."""
+    return SESSION_PREFIX + secrets.token_urlsafe(32)
+
+
+def token_sha256(token: str) -> str:
+    """Return the form in which a token is stored."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def create(connection: Connection, new: NewSession, token: str) -> int:
+    """Write a session and return its number."""
+    result = connection.execute(
+        insert(sessions).values(
+            token_sha256=token_sha256(token),
+            uid=new.uid,
+            user_name=new.user_name,
+            account=new.account,
+            slurm_job_id=new.slurm_job_id,
+            qpu_id=new.qpu_id,
+            created_by=new.created_by,
+            created_at=new.created_at,
+        )
+    )
+    number = result.inserted_primary_key
+    assert number is not None
+    return int(number[0])
+
+
+def find(connection: Connection, token: str) -> Session | None:
+    """Return the session that ``token`` opens, ended or not."""
+    row = connection.execute(select(sessions).where(sessions.c.token_sha256 == token_sha256(token))).first()
+    return None if row is None else _session(row)
+
+
+def end(connection: Connection, session_id: int, at: float, outcome: str) -> bool:
+    """End a session, ``outcome`` being released, expired or revoked; return False if it had ended before."""
+    result = connection.execute(
+        update(sessions)
+        .where(sessions.c.id == session_id, sessions.c.ended_at.is_(None))
+        .values(ended_at=at, outcome=outcome)
+    )
+    return result.rowcount == 1
+
+
+def active(connection: Connection) -> dict[str, int]:
+    """Return the number of open sessions by device."""
+    rows = connection.execute(
+        select(sessions.c.qpu_id, func.count()).where(sessions.c.ended_at.is_(None)).group_by(sessions.c.qpu_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(
+        id=row.id,
+        uid=row.uid,
+        user_name=row.user_name,
+        account=row.account,
+        slurm_job_id=row.slurm_job_id,
+        qpu_id=row.qpu_id,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        ended_at=row.ended_at,
+        outcome=row.outcome,
+    )

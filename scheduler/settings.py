@@ -1,0 +1,136 @@
+"""The scheduler's part of the configuration. The keys are relied on from outside and keep their names."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ..telemetry.labels import JOB_CLASSES
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def _http_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value.rstrip("/")
+
+
+def _device_name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("must be letters, digits, '_', '.' or '-', at most 64 of them")
+    return value
+
+
+def _networks(value: list[str]) -> list[str]:
+    for item in value:
+        try:
+            ip_network(item, strict=False)
+        except ValueError as error:
+            raise ValueError(f"{item!r} is neither an address nor a network such as 10.0.0.0/8") from error
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+DeviceName = Annotated[str, AfterValidator(_device_name)]
+Networks = Annotated[list[str], AfterValidator(_networks)]
+JobClass = Literal["production", "test", "development", "qa"]
+assert get_args(JobClass) == JOB_CLASSES
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, since they are usually misspelled ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ApiSettings(Section):
+    """The job API."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8006, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    auth: Literal["munge", "local"] = Field("munge", description="how a request proves who sends it")
+    token_file: Path | None = Field(None, description="auth: local: the token, in a file of mode 0600")
+    allow_local_auth_for_real_devices: bool = Field(
+        False, description="auth: local refuses devices that are not emulators unless this is set"
+    )
+    authorized_users: list[int] | None = Field(
+        None, description="uids that may use the devices; all users if not given"
+    )
+    admin_users: list[int] = Field(
+        default_factory=lambda: [0],
+        description="uids that may create sessions for others and administer; must contain SPANK's uid",
+    )
+    admin_hosts: Networks = Field(
+        default_factory=list, description="networks that administration may come from, besides this host"
+    )
+    session_hosts: Networks = Field(
+        default_factory=list,
+        description="networks (compute nodes) that may create sessions for others, besides this host",
+    )
+    user_sessions: bool = Field(False, description="users may create sessions for themselves")
+    accounts_file: Path | None = Field(None, description="lines of 'uid account'; default: the user's name")
+    default_job_class: JobClass = Field("production", description="class of a job that names none")
+    max_body_bytes: int = Field(4 * 2**20, ge=1024, description="largest request body")
+    max_shots: int = Field(100_000, ge=1, description="most shots of a job, if the device tells no limit")
+    munge_socket: str | None = Field(None, description="socket of munged, if not the default one")
+    store_timeout: float = Field(5.0, gt=0, description="seconds to wait for the store before answering 503")
+    accessible_per_second: float = Field(
+        50.0, gt=0, description="requests a second and address to the public GET /accessible"
+    )
+
+
+class StoreSettings(Section):
+    """The durable queue and ledger."""
+
+    url: str = Field("sqlite:///qwatch.db", description="SQLAlchemy URL of the database")
+
+
+class DeviceAuthSettings(Section):
+    """OAuth2 client credentials for an on-premises QPU's API."""
+
+    url: HttpUrl
+    realm: str
+    id: str
+    secret_file: Path
+
+
+class DeviceSettings(Section):
+    """One QPU or emulator."""
+
+    name: DeviceName
+    adapter: Literal["qpu-http", "qrmi"] = "qpu-http"
+    url: HttpUrl | None = Field(None, description="qpu-http: base URL of the QPU's API, without /api/v1")
+    resource_type: str = Field("pasqal-local", description="qrmi: type word of the QRMI resource")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="qrmi: the resource's keys, as in qrmi_config.json"
+    )
+    default: bool = Field(False, description="whether the root paths of the API mean this device")
+    auth: DeviceAuthSettings | None = None
+    timezone: str | None = Field(None, description="IANA zone of the device's time stamps; default this host's")
+    min_poll_interval: float = Field(0.002, gt=0, description="seconds between two polls at the tightest")
+    max_poll_interval: float = Field(1.0, gt=0, description="seconds between two polls at the loosest")
+    status_interval: float = Field(5.0, gt=0, description="seconds between two looks at an idle device")
+    shot_rate: float | None = Field(None, gt=0, description="nominal shots a second, for predictions")
+    simulator: bool = Field(False, description="whether it is an emulator")
+    vendor: str = Field("unknown", description="for qpu_info")
+    technology: str = Field("unknown", description="for qpu_info, for example neutral-atom")
+
+    @model_validator(mode="after")
+    def _has_an_address(self) -> DeviceSettings:
+        if self.adapter == "qpu-http" and self.url is None:
+            raise ValueError(f"device {self.name}: adapter qpu-http needs 'url'")
+        return self
+
+
+class SchedulerSettings(Section):
+    """The second-level scheduler."""
+
+    policy: Literal["fifo"] = Field("fifo", description="how the next job is chosen")
+    trace_grace: float = Field(
+        2.0, ge=0, description="seconds to wait for a program to tell its trace before spans are sent"
+    )

@@ -1,0 +1,239 @@
+"""The durable store: one writer with group commit, and readers beside it.
+
+Every write is a function of a connection. Writes that wait together share one transaction and one fsync;
+each caller goes on only after the commit. On SQLite: WAL, ``synchronous=FULL``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from ..telemetry import own_metrics
+from ..telemetry.instruments import Instruments
+from .errors import ConfigurationError, UnavailableError
+
+T = TypeVar("T")
+_logger = logging.getLogger(__name__)
+
+_BATCH = 256
+_LOCK_WAIT_MILLISECONDS = 1000
+_RETRY_SECONDS = 0.1
+_READERS = 4
+
+
+@dataclass(slots=True, eq=False)
+class _Write(Generic[T]):
+    work: Callable[[Connection], T]
+    future: asyncio.Future[T]
+    deadline: float | None
+    outcome: T | BaseException | None = field(default=None)
+
+
+class Store:
+    """The database behind the queue and the ledger."""
+
+    def __init__(self, url: str, instruments: Instruments) -> None:
+        self._instruments = instruments
+        self.engine = _engine(url)
+        self._writes: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="qwatch-store-read")
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Start the writer; must be called from the event loop that will await the writes."""
+        self._loop = asyncio.get_running_loop()
+        self._writer = threading.Thread(target=self._write_forever, name="qwatch-store-write", daemon=True)
+        self._writer.start()
+
+    async def stop(self) -> None:
+        """Finish the writes that were asked for and close."""
+        self._writes.put(None)
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.join)
+        self._readers.shutdown()
+        self.engine.dispose()
+
+    async def write(self, work: Callable[[Connection], T], *, timeout: float | None = None) -> T:
+        """Run ``work`` in a transaction and return its value after the commit.
+
+        ``work`` may run more than once (a transaction that failed is repeated), so it only talks to the
+        connection. With ``timeout`` (seconds) a write that has not begun by then never happens.
+
+        Raises:
+            UnavailableError: the store could not serve within ``timeout``; nothing was written.
+        """
+        if self._loop is None:
+            raise RuntimeError("the store was not started")
+        deadline = None if timeout is None else time.monotonic() + timeout
+        entry = _Write(work, self._loop.create_future(), deadline)
+        started = time.perf_counter()
+        self._writes.put(entry)
+        try:
+            # Shielded: a client that goes away must not undo a commit that others share.
+            return await asyncio.shield(entry.future)
+        finally:
+            self._instruments.observe(
+                own_metrics.STORE_DURATION, time.perf_counter() - started, operation="write"
+            )
+
+    def write_later(self, work: Callable[[Connection], object]) -> None:
+        """Run ``work`` in the next transaction without waiting for it; a failure is logged."""
+        if self._loop is None:
+            raise RuntimeError("the store was not started")
+        future: asyncio.Future[object] = self._loop.create_future()
+        future.add_done_callback(_log_failure)
+        self._writes.put(_Write(work, future, None))
+
+    async def read(self, work: Callable[[Connection], T], *, timeout: float = 5.0) -> T:
+        """Run ``work`` on a read connection and return its value.
+
+        Raises:
+            UnavailableError: the store could not serve within ``timeout`` seconds.
+        """
+        started = time.perf_counter()
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, work, timeout)
+        finally:
+            self._instruments.observe(
+                own_metrics.STORE_DURATION, time.perf_counter() - started, operation="read"
+            )
+
+    def read_now(self, work: Callable[[Connection], T], timeout: float = 5.0) -> T:
+        """Like :meth:`read`, for callers in a thread of their own."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                with self.engine.connect() as connection:
+                    return work(connection)
+            except OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise UnavailableError(f"the store does not answer: {_reason(error)}") from error
+                time.sleep(_RETRY_SECONDS)
+
+    def _write_forever(self) -> None:
+        stopping = False
+        while not stopping:
+            first = self._writes.get()
+            batch = [] if first is None else [first]
+            stopping = first is None
+            while not stopping and len(batch) < _BATCH:
+                try:
+                    entry = self._writes.get_nowait()
+                except queue.Empty:
+                    break
+                if entry is None:
+                    stopping = True
+                else:
+                    batch.append(entry)
+            if batch:
+                self._commit(batch)
+
+    def _commit(self, batch: list[_Write[Any]]) -> None:
+        """Commit ``batch`` together; if one of it fails, each by itself, so that it fails alone."""
+        waiting = batch
+        while waiting:
+            waiting = self._expire(waiting)
+            if not waiting:
+                return
+            try:
+                with self.engine.begin() as connection:
+                    for entry in waiting:
+                        entry.outcome = entry.work(connection)
+                self._resolve(waiting)
+                return
+            except OperationalError as error:
+                _logger.warning("store is busy, %d writes wait: %s", len(waiting), _reason(error))
+                time.sleep(_RETRY_SECONDS)
+            except Exception as error:
+                if len(waiting) == 1:
+                    waiting[0].outcome = error
+                    self._resolve(waiting)
+                    return
+                for entry in waiting:
+                    self._commit([entry])
+                return
+
+    def _expire(self, entries: list[_Write[Any]]) -> list[_Write[Any]]:
+        now = time.monotonic()
+        expired = [entry for entry in entries if entry.deadline is not None and entry.deadline < now]
+        for entry in expired:
+            entry.outcome = UnavailableError("the store is busy and nothing was written; try again")
+        if expired:
+            self._resolve(expired)
+        return [entry for entry in entries if entry not in expired] if expired else entries
+
+    def _resolve(self, entries: list[_Write[Any]]) -> None:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(_set_outcomes, list(entries))
+        except RuntimeError:
+            _logger.warning("%d writes were committed after the daemon had stopped", len(entries))
+
+
+def _set_outcomes(entries: list[_Write[Any]]) -> None:
+    for entry in entries:
+        if entry.future.done():
+            continue
+        if isinstance(entry.outcome, BaseException):
+            entry.future.set_exception(entry.outcome)
+        else:
+            entry.future.set_result(entry.outcome)
+
+
+def _log_failure(future: asyncio.Future[object]) -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        _logger.error("a write failed: %s", error)
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(error.orig).splitlines()[0] if error.orig is not None else str(error)
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"store.url {url!r} is not a database URL such as sqlite:///qwatch.db"
+        ) from error
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_size=_READERS + 1, pool_pre_ping=True)
+    if parsed.database in (None, "", ":memory:"):
+        raise ConfigurationError("store.url: a store in memory is not durable; name a file")
+    engine = create_engine(
+        parsed,
+        poolclass=QueuePool,
+        pool_size=_READERS + 1,
+        max_overflow=_READERS,
+        connect_args={"check_same_thread": False, "timeout": _LOCK_WAIT_MILLISECONDS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy's own BEGIN below is the only one.
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={_LOCK_WAIT_MILLISECONDS}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine

@@ -1,0 +1,169 @@
+"""The store's tables. Times are Unix seconds; the payloads and results stand apart so that scans stay short."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # The token itself is a credential and is never stored.
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("uid", Integer, nullable=False),
+    Column("user_name", String(255), nullable=False),
+    Column("account", String(255), nullable=False),
+    Column("slurm_job_id", String(255)),
+    Column("qpu_id", String(255), nullable=False),
+    Column("created_by", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("outcome", String(16)),
+    sqlite_autoincrement=True,
+)
+Index(
+    "sessions_open",
+    sessions.c.qpu_id,
+    sqlite_where=text("ended_at IS NULL"),
+    postgresql_where=text("ended_at IS NULL"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("session_id", ForeignKey("sessions.id"), nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("user_name", String(255), nullable=False),
+    Column("account", String(255), nullable=False),
+    Column("slurm_job_id", String(255)),
+    Column("qpu_id", String(255), nullable=False),
+    Column("resource_type", String(64), nullable=False),
+    Column("job_class", String(16), nullable=False),
+    Column("sdk", String(64)),
+    Column("shots_requested", Integer, nullable=False),
+    Column("shots_executed", Integer, nullable=False, server_default="0"),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32), nullable=False, server_default="none"),
+    Column("message", Text),
+    Column("received_at", Double, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("busy_seconds", Double, nullable=False, server_default="0"),
+    Column("cancel_requested", Boolean, nullable=False, server_default=text("false")),
+    Column("possible_double", Boolean, nullable=False, server_default=text("false")),
+    Column("traceparent", String(55)),
+    Column("trace_id", String(32)),
+    Column("spans_emitted", Boolean, nullable=False, server_default=text("false")),
+    sqlite_autoincrement=True,
+)
+UNFINISHED = text("state IN ('PENDING', 'RUNNING')")
+"""Literal, not bound, so that a planner can prove that the partial index applies."""
+Index(
+    "jobs_unfinished",
+    jobs.c.qpu_id,
+    jobs.c.state,
+    jobs.c.id,
+    sqlite_where=UNFINISHED,
+    postgresql_where=UNFINISHED,
+)
+Index("jobs_of_user", jobs.c.uid, jobs.c.id)
+WITHOUT_SPANS = text("ended_at IS NOT NULL AND NOT spans_emitted")
+Index("jobs_without_spans", jobs.c.id, sqlite_where=WITHOUT_SPANS, postgresql_where=WITHOUT_SPANS)
+
+job_payloads = Table(
+    "job_payloads",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("sequence", Text, nullable=False),
+)
+
+job_results = Table(
+    "job_results",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("results", Text, nullable=False),
+)
+
+job_log = Table(
+    "job_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("at", Double, nullable=False),
+    Column("line", Text, nullable=False),
+)
+
+slices = Table(
+    "slices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False, index=True),
+    Column("qpu_id", String(255), nullable=False),
+    Column("shots", Integer, nullable=False),
+    # claimed: written before the device is told; running: the device answered with its uid.
+    Column("state", String(16), nullable=False),
+    Column("device_uid", String(255)),
+    Column("uid_before", String(255)),
+    Column("claimed_at", Double, nullable=False),
+    Column("posted_at", Double),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Column("observed_end_at", Double),
+    Column("fetched_at", Double),
+    sqlite_autoincrement=True,
+)
+OPEN_SLICE = text("state IN ('claimed', 'running')")
+Index("slices_open", slices.c.qpu_id, sqlite_where=OPEN_SLICE, postgresql_where=OPEN_SLICE)
+Index("slices_by_uid", slices.c.qpu_id, slices.c.id)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("qpu_id", String(255), primary_key=True),
+    Column("accessible", Boolean, nullable=False, server_default=text("true")),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("specs", Text),
+    Column("time_as_of", Double),
+)
+
+device_time = Table(
+    "device_time",
+    metadata,
+    Column("qpu_id", ForeignKey("devices.qpu_id"), primary_key=True),
+    Column("activity", String(32), primary_key=True),
+    Column("seconds", Double, nullable=False),
+)
+
+device_activity = Table(
+    "device_activity",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("qpu_id", ForeignKey("devices.qpu_id"), nullable=False),
+    Column("activity", String(32), nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("since", Double, nullable=False),
+)
+Index("device_activity_by_time", device_activity.c.qpu_id, device_activity.c.since)
+
+credentials_seen = Table(
+    "credentials_seen",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("expires_at", Double, nullable=False, index=True),
+)
