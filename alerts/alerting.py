@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..dashboards.expressions import matchers, none_of, select
+from ..dashboards.expressions import matchers, one_of, select
 from ..telemetry import device_metrics as device
 from ..telemetry import labels
 from ..telemetry.catalogue import Metric
@@ -128,7 +128,8 @@ absent_over_time({seen})""",
 def qpu_idle_while_jobs_wait(configuration: Configuration) -> AlertingRule:
     """Return the alert for a device that could work, has work, and does nothing."""
     window = configuration.starving_window
-    excused = none_of("execute", "held", "calibration", "maintenance", "fault")
+    # Not "idle or dispatch for most of the time": after a restart `unknown` grows by the whole outage at once.
+    excused = one_of("execute", "held", "calibration", "maintenance", "fault")
     shares = f"{time_rate(configuration)}{matchers(device.TIME, {labels.ACTIVITY.name: excused})}"
     up = f"max {without(*configuration.replaced_labels)} ({select(device.UP, configuration.selector)})"
     return AlertingRule(
@@ -136,11 +137,11 @@ def qpu_idle_while_jobs_wait(configuration: Configuration) -> AlertingRule:
         Severity.CRITICAL,
         "A QPU does nothing although jobs wait for it.",
         f"At least {{{{ $value }}}} jobs have waited for {{{{ $labels.qpu_id }}}} throughout the last "
-        f"{window}, in which it did nothing for more than {configuration.starving_share:.0%} of the time: "
+        f"{window}, of which it used less than {configuration.starving_share:.0%}: "
         f"{STATE}, {ACTIVITY}.",
         f"""min_over_time({PENDING}[{window}]) > 0
 and
-  sum without (activity) ({shares}) > {configuration.starving_share:g}
+  sum without (activity) ({shares}) < {configuration.starving_share:g}
 and
   {up} == 1""",
         configuration.starving_for,

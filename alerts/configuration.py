@@ -29,8 +29,8 @@ class Configuration:
     absence_for: str = "5m"
     starving_window: str = "5m"
     """Jobs waited without a break for this long."""
-    starving_share: float = 0.95
-    """Share of recent time in which the device was free to work and did not."""
+    starving_share: float = 0.05
+    """The device worked, or had an excuse, for less than this share of ``rate_window``."""
     starving_for: str = "2m"
 
     def runbook(self, alert: str) -> str:

@@ -22,7 +22,8 @@ from .unreliable_replies import UnreliableReplies
 def create_application(settings: EmulatorSettings) -> FastAPI:
     """Return the application; the server that runs it must support ASGI's lifespan.
 
-    The simulation process is started before the server says that it is ready, and ended with it.
+    The simulation process is started before the server says that it is ready, and ended with it. The
+    :class:`.machine.EmulatedQPU` is ``application.state.qpu``.
     """
     qpu = EmulatedQPU(settings)
 
@@ -39,6 +40,7 @@ def create_application(settings: EmulatorSettings) -> FastAPI:
         description="The on-premises QPU's HTTP API, executed by pulser-simulation.",
         lifespan=lifespan,
     )
+    application.state.qpu = qpu
     application.include_router(qpu_routes(qpu))
     application.include_router(control_routes(qpu))
     application.add_middleware(UnreliableReplies, qpu=qpu)

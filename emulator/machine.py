@@ -54,6 +54,8 @@ class EmulatedQPU:
     async def start(self) -> None:
         """Make ready for a first job: afterwards nothing has to be imported or started for it.
 
+        Does nothing where that is the case already.
+
         Raises:
             SimulationError: the simulation process does not start.
         """

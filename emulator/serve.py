@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from .application import create_application
+from .machine import EmulatedQPU
 from .settings import EmulatorSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -26,49 +27,49 @@ def serve(settings: EmulatorSettings) -> None:
 
     Raises:
         OSError: the address cannot be listened on.
-        RuntimeError: the emulated QPU does not start; the reason is in the log.
+        SimulationError: the simulation process does not start.
     """
     with _bound_socket(settings.host, settings.port) as listener:
         asyncio.run(_serve(settings, listener))
 
 
 class _Server(uvicorn.Server):
-    """Ends on a signal without raising it again, so that the caller exits with its own status."""
+    """A server that leaves signals to :func:`_serve`: uvicorn's own raises them again when it has stopped."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM while the server runs."""
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        for number in numbers:
-            loop.add_signal_handler(number, self._stop, number)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-    def _stop(self, number: signal.Signals) -> None:
-        LOGGER.info("%s: stopping", number.name)
-        self.should_exit = True
+        """Capture nothing."""
+        yield
 
 
 async def _serve(settings: EmulatorSettings, listener: socket.socket) -> None:
+    application = create_application(settings)
     server = _Server(
         uvicorn.Config(
-            create_application(settings),
+            application,
             lifespan="on",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
     )
+
+    def stop(number: signal.Signals) -> None:
+        LOGGER.info("%s: stopping", number.name)
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
     host, port = listener.getsockname()[:2]
     LOGGER.info("emulated QPU %s starts on http://%s:%d/api/v1", settings.name, host, port)
+    qpu: EmulatedQPU = application.state.qpu
     try:
+        # Before uvicorn's start, which would turn a failure into a traceback in the log.
+        await qpu.start()
         await server.serve(sockets=[listener])
-    except SystemExit:  # how uvicorn reports that the application's start failed
-        raise RuntimeError(f"the emulated QPU {settings.name} did not start; see the log") from None
+    finally:
+        await qpu.stop()
     LOGGER.info("emulated QPU %s has stopped", settings.name)
 
 

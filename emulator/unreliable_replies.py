@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,7 +30,9 @@ class UnreliableReplies:
 
         async def send_late(message: Message) -> None:
             if message["type"] == "http.response.start" and self._qpu.faults.response_delay > 0:
-                await asyncio.sleep(self._qpu.faults.response_delay)
+                # The server's shutdown cancels the wait: the reply then goes out at once.
+                with suppress(asyncio.CancelledError):
+                    await asyncio.sleep(self._qpu.faults.response_delay)
             await send(message)
 
         if self._qpu.faults.down:

@@ -11,6 +11,7 @@ from .local_auth import munge_authentication
 from .local_client import LocalDaemonResource
 from .location import URL_KEYS
 from .trace_handover import DaemonAddress
+from .wheel import QuantumResource
 
 
 def daemon_of(resource: Resource) -> DaemonAddress | None:
@@ -20,7 +21,7 @@ def daemon_of(resource: Resource) -> DaemonAddress | None:
     """
     if isinstance(resource, LocalDaemonResource):
         return DaemonAddress(resource.url, resource.authentication)
-    if not isinstance(resource, qrmi.QuantumResource):
+    if not isinstance(resource, QuantumResource):
         return None
     if resource.resource_type() != qrmi.ResourceType.PasqalLocal:
         return None

@@ -1,4 +1,4 @@
-"""Where a QPU of some name is: in the job's environment, in qrmi_config.json, or behind this user's daemon."""
+"""Where a QPU is: in the job's environment, in qrmi_config.json, or behind the daemon of this user."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def locate(
 ) -> Location:
     """Return where the resource ``name`` is.
 
-    Without a name ``QWATCH_QPU`` names it, or it is the only one there is. The name ``emulator`` is always the
-    emulator in the program's own process. A given ``config`` is the only place that is searched.
+    Without a name ``QWATCH_QPU`` names it, or it is the only one there is. The name ``emulator`` is always
+    the emulator in the program's own process. A given ``config`` is the only place that is searched.
 
     Raises:
         ResourceNotAvailableError: there is none, none of this name, or several and none was named; or a
@@ -102,7 +102,7 @@ def _offer(offered: list[Location], config: Path | None) -> str:
     if config is not None:
         return f"{config} lists none"
     return (
-        "the job's environment (QRMI_JOB_QPU_RESOURCES), qrmi_config.json and a daemon of this user list none; "
+        "the job's environment (QRMI_JOB_QPU_RESOURCES), qrmi_config.json and this user's daemon list none; "
         f"start one with `qwatch up`, run in a job with a QPU, or choose {QPU_VARIABLE}={EMULATOR}"
     )
 

@@ -25,6 +25,7 @@ from .local_client import LocalDaemonResource
 from .location import JOB_ENVIRONMENT, SESSION_KEY, Location, ResourceNotAvailableError, locate
 from .resource_types import EMULATOR, PASQAL_LOCAL, TYPES
 from .trace_handover import DaemonAddress
+from .wheel import QuantumResource
 
 __all__ = ["ResourceNotAvailableError", "open_location", "open_resource"]
 
@@ -65,7 +66,7 @@ def open_location(
             f"QPU {location.name!r} ({location.source}) cannot be opened: {error}"
         ) from error
     daemon = None
-    if isinstance(resource, qrmi.QuantumResource) and location.url and location.type_word == PASQAL_LOCAL:
+    if isinstance(resource, QuantumResource) and location.url and location.type_word == PASQAL_LOCAL:
         daemon = DaemonAddress(location.url, munge_authentication())
     return instrument(resource, sdk=sdk, daemon=daemon)
 
@@ -82,12 +83,12 @@ def _resource(location: Location, environment: Mapping[str, str]) -> Resource:
             job_id=job_id(environment),
         )
     if location.source == JOB_ENVIRONMENT and environment is os.environ:
-        return qrmi.QuantumResource(location.name, TYPES[location.type_word])
+        return QuantumResource(location.name, TYPES[location.type_word])
     # Without the session's token, which is then read from the environment when a task starts.
     settings = {key: value for key, value in location.settings.items() if key != SESSION_KEY}
     if location.type_word == PASQAL_LOCAL:
         settings = {"QRMI_JOB_UID": user_id(environment), "QRMI_JOB_ID": job_id(environment), **settings}
-    return qrmi.QuantumResource.from_config(location.name, TYPES[location.type_word], settings)
+    return QuantumResource.from_config(location.name, TYPES[location.type_word], settings)
 
 
 def user_id(environment: Mapping[str, str]) -> str:

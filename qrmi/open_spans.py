@@ -87,6 +87,11 @@ class OpenSpans:
             span.set_status(Status(StatusCode.ERROR, description_of(error)))
         span.end()
 
+    def session_of(self, token: str) -> SessionSpan:
+        """Return the open session of ``token``, opened now if it is not known."""
+        with self._lock:
+            return self._sessions.get(hashed(token)) or self.open_session(held_token=token)
+
     def session_to_release(self, token: str) -> SessionSpan | None:
         """Return the open session of ``token``; without one of its own, the session that tasks are in."""
         with self._lock:

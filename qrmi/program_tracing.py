@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import sys
-import threading
 from pathlib import PurePath
-from types import FrameType
 
 from ..telemetry.tracing import Tracing, configure_tracing
 from .open_spans import end_open_spans
+from .sigterm import flush_on_sigterm
 
 SWITCH = "QWATCH_TRACING"
 """Set to 1 by ``qwatch run`` for the program it starts."""
 
-FLUSH_SECONDS = 2.0
+FLUSH_SECONDS = 1.5
 
 
 def trace_this_program() -> None:
@@ -32,7 +30,7 @@ def trace_this_program() -> None:
 def _configure(process: int) -> Tracing:
     tracing = configure_tracing(service_name=program_name(), export_metrics=True)
     if tracing.owned:
-        _flush_on_sigterm(tracing)
+        flush_on_sigterm(lambda: _end(tracing))
     return tracing
 
 
@@ -49,24 +47,6 @@ def program_name() -> str:
         elif not word.startswith("-"):
             return PurePath(word).stem or "python"
     return "python"
-
-
-def _flush_on_sigterm(tracing: Tracing) -> None:
-    """Send what was recorded before SIGTERM ends the program, unless the program handles it by itself."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        return
-
-    def flush_and_die(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        # In a thread: the signal may have interrupted code of the SDK that holds a lock.
-        worker = threading.Thread(target=_end, args=(tracing,), daemon=True)
-        worker.start()
-        worker.join(FLUSH_SECONDS)
-        os.kill(os.getpid(), number)
-
-    signal.signal(signal.SIGTERM, flush_and_die)
 
 
 def _end(tracing: Tracing) -> None:

@@ -1,6 +1,7 @@
 """OpenTelemetry's switch that tells instrumentation to keep quiet, for the present context.
 
-The API has a key for it and ``opentelemetry-instrumentation`` a plain word besides; both are honoured and set.
+The API has a key for it and ``opentelemetry-instrumentation`` a plain word besides; both are honoured and
+set.
 """
 
 from __future__ import annotations

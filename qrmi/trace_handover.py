@@ -1,7 +1,7 @@
 """Tells the daemon which trace a job belongs to: QRMI's own HTTP client sends no ``traceparent``.
 
-``POST {base}/jobs/{id}/trace`` is sent from a background thread after the job was submitted. Nothing waits for
-it, nothing is retried, and a daemon that does not know the route (another scheduler) is left alone.
+``POST {base}/jobs/{id}/trace`` is sent from a background thread after the job was submitted. Nothing waits
+for it, nothing is retried, and a daemon that does not know the route (another scheduler) is left alone.
 """
 
 from __future__ import annotations

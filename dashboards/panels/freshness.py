@@ -67,12 +67,11 @@ def dispatch_loop(of: Matches) -> Panel:
     """Say when the dispatcher last turned."""
     return stat(
         "Last dispatch turn",
-        "How long ago the dispatch loop of this device last turned. It turns while nothing waits too: "
-        "above a minute the dispatcher hangs. None where another scheduler dispatches.",
+        "How long ago the dispatch loop of this device last looked for work. It waits for a slice that runs; "
+        "older than the longest slice, it hangs. None where another scheduler dispatches.",
         "s",
         PrometheusTarget(age(own.LAST_LOOP, of), instant=True),
         decimals=0,
-        limits=AGE_LIMITS,
         none="none here",
     )
 

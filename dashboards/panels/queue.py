@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...telemetry import job_metrics as jobs
 from ...telemetry.catalogue import Metric
 from .. import palette
@@ -30,14 +32,18 @@ def waiting_now(of: Matches) -> Panel:
     )
 
 
+def _oldest(of: Matches, by: Sequence[str] = ()) -> str:
+    """Return the age of the oldest waiting job: 0 if none waits, and nothing if that is not known."""
+    return f"{age(jobs.OLDEST, of, by)} or {summed(select(jobs.QUEUE, {**of, 'state': 'pending'}), by)} == 0"
+
+
 def oldest_now(of: Matches) -> Panel:
-    """Say how long the oldest job waits; that none waits is told from not knowing."""
-    waiting = summed(select(jobs.QUEUE, {**of, "state": "pending"}))
+    """Say how long the oldest job waits."""
     return stat(
         "Oldest waiting job",
         "How long ago the oldest job that still waits was created, in the chosen job classes.",
         "s",
-        PrometheusTarget(f"{age(jobs.OLDEST, of)} or {waiting} == 0", instant=True),
+        PrometheusTarget(_oldest(of), instant=True),
         decimals=1,
         limits=WAIT_LIMITS,
         words=[{"type": "value", "options": {"0": {"text": "none", "color": palette.GOOD, "index": 0}}}],
@@ -79,9 +85,9 @@ def oldest(of: Matches) -> Panel:
         "Age of the oldest job that still waits, by class. A line that climbs for hours beside an empty one: "
         "a class starves.",
         "s",
-        PrometheusTarget(age(jobs.OLDEST, of, ("job_class",)), "{{job_class}}"),
+        PrometheusTarget(_oldest(of, ("job_class",)), "{{job_class}}"),
         decimals=1,
-        limits=WAIT_LIMITS,
+        limits=[limit for limit in WAIT_LIMITS if limit[0] != 0],
         show_limits=True,
         fill=0,
         overrides=palette.coloured_as(palette.JOB_CLASS_COLOURS),

@@ -9,11 +9,11 @@ from ..panel_types import logs, traces
 
 def log_lines(qpu_id: str) -> Panel:
     """Show what qwatch logged about the device."""
-    stream = f'{{{log_fields.QPU_ID}="{qpu_id}"}}'
+    lines = f'{{{log_fields.QPU_ID}="{qpu_id}"}} | json | line_format "{{{{.level}}}} {{{{.message}}}}"'
     return logs(
         "Log lines",
         "What qwatch logged about this device; job, user and account are in each line's details.",
-        LokiTarget(stream),
+        LokiTarget(lines),
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 import os
-import stat
+import secrets
 import threading
 import time
 from ipaddress import ip_address
 from pathlib import Path
 
-from ...telemetry.redaction import REDACTOR
+from ...qrmi.local_auth import TokenFileError, read_token
+from ...telemetry.redaction import TOKEN_PREFIX
 from ..errors import AuthenticationError, ConfigurationError, UnavailableError
 from ..settings import ApiSettings
 from .identity import LOOPBACK, Identity, Proof
@@ -22,9 +23,12 @@ class LocalAuthenticator:
     def __init__(self, settings: ApiSettings) -> None:
         if settings.token_file is None:
             raise ConfigurationError("api.auth: local needs api.token_file")
-        self._token = read_token(settings.token_file)
+        ensure_token(settings.token_file)
+        try:
+            self._token = read_token(settings.token_file)
+        except TokenFileError as error:
+            raise ConfigurationError(f"api.token_file: {error}") from error
         self._uid = os.getuid()
-        REDACTOR.keep_secret(self._token)
         self._failures = _FailureLimit()
 
     async def load(self) -> None:
@@ -73,17 +77,13 @@ class _FailureLimit:
                 raise UnavailableError("too many wrong tokens; wait a minute", retry_after=60)
 
 
-def read_token(file: Path) -> str:
-    """Return the token in ``file``; ConfigurationError if others can read it, or it is empty or missing."""
+def ensure_token(file: Path) -> None:
+    """Write a fresh token of 256 bits, readable by this user only, unless the file exists."""
     try:
-        found = file.stat()
-        token = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"api.token_file {file}: {error}") from error
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise ConfigurationError(f"api.token_file {file}: others can read it; run: chmod 600 {file}")
-    if found.st_uid != os.getuid():
-        raise ConfigurationError(f"api.token_file {file}: belongs to another user")
-    if len(token) < 16:
-        raise ConfigurationError(f"api.token_file {file}: holds no token of at least 16 characters")
-    return token
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise ConfigurationError(f"api.token_file {file}: {error.strerror}") from error
+    with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+        opened.write(TOKEN_PREFIX + secrets.token_urlsafe(32) + "\n")

@@ -1,0 +1,245 @@
+"""The ``qwatch`` command: each verb calls one function of a room and prints what it returns."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+application = typer.Typer(
+    name="qwatch",
+    help="Observability-first middleware for QPUs in HPC centres.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+QpuOption = Annotated[
+    str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for scripts")]
+
+
+@application.callback(invoke_without_command=True)
+def root(
+    show_version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    """Observability-first middleware for QPUs in HPC centres."""
+    if show_version:
+        typer.echo(f"qwatch {version('qwatch')}")
+        raise typer.Exit
+
+
+@application.command()
+def up(
+    seconds: Annotated[
+        float | None,
+        typer.Option("--for", metavar="SECONDS", help="stop by itself; exit 0 only if a job became DONE"),
+    ] = None,
+    no_demo: Annotated[bool, typer.Option("--no-demo", help="leave the workload out")] = False,
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", metavar="DIR", help="keep state here between runs")
+    ] = None,
+    shot_rate: Annotated[
+        float, typer.Option("--shot-rate", metavar="HERTZ", help="shots a second of the emulated QPU", min=0.01)
+    ] = 200.0,
+    auth: Annotated[str, typer.Option("--auth", help="auto, munge or local")] = "auto",
+    api_port: Annotated[int, typer.Option("--api-port", help="wanted port of the job API", max=65535)] = 8006,
+    metrics_port: Annotated[
+        int, typer.Option("--metrics-port", help="wanted port of the metrics", max=65535)
+    ] = 8007,
+    qpu_port: Annotated[
+        int, typer.Option("--qpu-port", help="wanted port of the emulated QPU", max=65535)
+    ] = 8005,
+) -> None:
+    """Start everything on this machine: an emulated QPU, the daemon, and a real hybrid workload."""
+    if auth not in ("auto", "munge", "local"):
+        raise typer.BadParameter(f"{auth!r} is not auto, munge or local", param_hint="--auth")
+    _needs("up", "alembic", "fastapi", "pulser_simulation")
+    from ..daemon.local_stack.stack import StackOptions
+    from .up import run_up
+
+    options = StackOptions(data_dir, not no_demo, shot_rate, qpu_port, api_port, metrics_port, auth)
+    raise typer.Exit(run_up(options, seconds))
+
+
+@application.command()
+def serve(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="the configuration, YAML")],
+    role: Annotated[str, typer.Option("--role", help="which part to run; 'all' for now")] = "all",
+) -> None:
+    """Run the daemon: the job API, the dispatcher, /metrics."""
+    if role != "all":
+        raise typer.BadParameter(f"{role!r} is not a role; there is 'all'", param_hint="--role")
+    _needs("daemon", "alembic", "fastapi", "pydantic_settings")
+    from ..daemon.configuration import load_configuration
+    from ..daemon.service import serve as serve_daemon
+
+    serve_daemon(load_configuration(config))
+
+
+@application.command()
+def emulate(
+    host: Annotated[str, typer.Option("--host", help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="port to listen on", max=65535)] = 8005,
+    name: Annotated[str, typer.Option("--name", help="name of the device in its specs")] = "EMU",
+    shot_rate: Annotated[
+        float, typer.Option("--shot-rate", metavar="HERTZ", help="shots a second", min=0.01)
+    ] = 100.0,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", metavar="FILE", help="noise, faults and the rest, as JSON or YAML"),
+    ] = None,
+) -> None:
+    """Run an emulated neutral-atom QPU behind the on-premises QPU's API."""
+    _needs("emulator", "fastapi", "pulser_simulation")
+    from .emulate import run_emulator
+
+    run_emulator(settings, host=host, port=port, name=name, shot_rate=shot_rate)
+
+
+@application.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM [ARGUMENT]...")],
+    qpu: QpuOption = None,
+    job_class: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="production, test, development or qa")
+    ] = None,
+) -> None:
+    """Run a hybrid program on a QPU, with its session and its tracing taken care of."""
+    from ..qrmi.program import run_program
+
+    raise typer.Exit(run_program(command, qpu=qpu, job_class=job_class))
+
+
+@application.command()
+def submit(
+    sequence: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Pulser's abstract representation of a sequence, JSON")
+    ],
+    shots: Annotated[int, typer.Option("--shots", help="number of shots")],
+    qpu: QpuOption = None,
+    job_class: Annotated[
+        str | None, typer.Option("--class", metavar="CLASS", help="production, test, development or qa")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="wait for the job's end and print its results")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Submit a job."""
+    from .jobs import submit_job
+
+    raise typer.Exit(submit_job(sequence, shots, qpu=qpu, job_class=job_class, wait=wait, as_json=as_json))
+
+
+@application.command()
+def jobs(
+    qpu: QpuOption = None,
+    limit: Annotated[int, typer.Option("--limit", help="how many, newest first", min=1, max=1000)] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """List your jobs."""
+    from .jobs import list_jobs
+
+    list_jobs(qpu, limit, as_json)
+
+
+@application.command()
+def job(
+    number: Annotated[int, typer.Argument(metavar="ID")],
+    qpu: QpuOption = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="show the job's trace, where spans are in files")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a job: state, times, results, log and trace."""
+    from .jobs import show_job
+
+    show_job(number, qpu, trace, as_json)
+
+
+@application.command()
+def cancel(number: Annotated[int, typer.Argument(metavar="ID")], qpu: QpuOption = None) -> None:
+    """Cancel a job that waits or runs."""
+    from .jobs import cancel_job
+
+    cancel_job(number, qpu)
+
+
+@application.command()
+def doctor(
+    qpu: QpuOption = None,
+    prometheus: Annotated[
+        str | None, typer.Option("--prometheus", metavar="URL", help="the Prometheus that scrapes the daemon")
+    ] = None,
+    loki: Annotated[
+        str | None, typer.Option("--loki", metavar="URL", help="the Loki that the daemon sends to")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell of each part whether it works, and what to do if not."""
+    from .doctor import run_doctor
+
+    raise typer.Exit(run_doctor(qpu, prometheus, loki, as_json))
+
+
+def main() -> None:
+    """Run the command line: exit code 0, 1 (failed) or 2 (usage), errors as one line."""
+    from ..daemon.local_stack.die_with_parent import die_with_parent
+
+    die_with_parent()
+    try:
+        application(prog_name="qwatch")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        from ..telemetry.redaction import redact
+
+        for line in str(error).splitlines():
+            typer.echo(f"qwatch: {redact(line)}", err=True)
+        sys.exit(1)
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether an error is one that its reader can do something about, told in its message."""
+    import qrmi
+
+    from ..qrmi.local_auth import TokenFileError
+    from ..qrmi.location import ResourceNotAvailableError
+    from .failure import CommandFailedError
+
+    known: list[type[Exception]] = [
+        CommandFailedError,
+        ResourceNotAvailableError,
+        TokenFileError,
+        qrmi.QrmiError,
+        OSError,
+    ]
+    scheduler_errors: Any = sys.modules.get("qwatch.scheduler.errors")
+    if scheduler_errors is not None:
+        known.append(scheduler_errors.SchedulerError)
+    return isinstance(error, tuple(known))
+
+
+def _needs(extra: str, *modules: str) -> None:
+    from importlib.util import find_spec
+
+    from .failure import CommandFailedError
+
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        raise CommandFailedError(
+            f"this needs {', '.join(missing)}, which the user-side install leaves out: "
+            f"run pip install 'qwatch[{extra}]'"
+        )
+
+
+if __name__ == "__main__":
+    main()
