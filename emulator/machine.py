@@ -47,6 +47,7 @@ class EmulatedQPU:
         self._log = ExecutionsLog(settings.executions_log)
         self._jobs: dict[int, Job] = {}
         self._next_uid = settings.first_uid
+        self._device = asyncio.Lock()
         self._running: tuple[Job, asyncio.Task[None]] | None = None
         self._random = random.Random(settings.seed)
         self._specs = ""
@@ -108,7 +109,7 @@ class EmulatedQPU:
             self._specs,
             require_layout=self.settings.require_layout,
         )
-        previous = self._end_running("a new job was posted")
+        self._end_running("a new job was posted")
         job = Job(
             uid=self._next_uid,
             shots=shots,
@@ -121,7 +122,7 @@ class EmulatedQPU:
         self._jobs[job.uid] = job
         if len(self._jobs) > REMEMBERED_JOBS:
             del self._jobs[next(iter(self._jobs))]
-        self._running = (job, asyncio.create_task(self._execute(job, fitted, previous)))
+        self._running = (job, asyncio.create_task(self._execute(job, fitted)))
         return job
 
     def cancel(self, uid: int) -> Job:
@@ -160,9 +161,12 @@ class EmulatedQPU:
         execution.cancel()
         return execution
 
-    async def _execute(self, job: Job, sequence: str, previous: asyncio.Task[None] | None) -> None:
-        if previous is not None:
-            await asyncio.wait([previous])
+    async def _execute(self, job: Job, sequence: str) -> None:
+        # A cancelled execution holds the device until its simulation is gone.
+        async with self._device:
+            await self._execute_alone(job, sequence)
+
+    async def _execute_alone(self, job: Job, sequence: str) -> None:
         try:
             await self._simulator.wait_until_ready()
         except SimulationError as error:

@@ -138,17 +138,20 @@ def _report_failed_start(starting: asyncio.Task[None]) -> None:
 
 
 async def _started_process() -> Process:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # the working directory must not shadow libraries
-        "-m",
-        f"{__package__}.simulation_process",
-        str(os.getpid()),
-        stdin=PIPE,
-        stdout=PIPE,
-        limit=_LINE_LIMIT,
-        env={**_ONE_THREAD, **os.environ},
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",  # the working directory must not shadow libraries
+            "-m",
+            f"{__package__}.simulation_process",
+            str(os.getpid()),
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=_LINE_LIMIT,
+            env={**_ONE_THREAD, **os.environ},
+        )
+    except OSError as error:
+        raise SimulationError(f"the simulation process does not start: {error}") from error
     assert process.stdout is not None
     try:
         line = await asyncio.wait_for(process.stdout.readline(), _START_SECONDS)

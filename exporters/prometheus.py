@@ -55,7 +55,8 @@ def metrics_application(registry: Collector) -> ASGIApp:
         try:
             body = await to_thread.run_sync(generate, limiter=limiter)
         except Exception as error:
-            logger.error("the metrics could not be written: %s: %s", type(error).__name__, error)
+            reason = " ".join(str(error).split())
+            logger.error("the metrics could not be written: %s: %s", type(error).__name__, reason)
             return PlainTextResponse("the metrics could not be written; the log says why\n", 500)
         if compressed:
             headers["Content-Encoding"] = "gzip"
@@ -72,7 +73,7 @@ def metrics_application(registry: Collector) -> ASGIApp:
 def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
     try:
         return choose_encoder(accept)
-    except ValueError:  # an Accept header with a version that is no version
+    except (ValueError, TypeError):  # the client library trips over a version that is none
         return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
 
 

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import qrmi
+
+from ..telemetry import attributes
 
 _MOST_SCANNED = 1_000_000
 _PROGRAM_FIELDS = ("sequence", "input", "iqmjson", "human_qir", "job_spec")
 
 
-class PayloadFacts(NamedTuple):
-    """Sizes of a payload; what is not known is None.
-
-    Attributes:
-        size: the program's text, in bytes.
-        shots: shots requested.
-        register: atoms in the register.
-    """
-
-    size: int | None
-    shots: int | None
-    register: int | None
-
-
-def payload_facts(payload: object) -> PayloadFacts:
-    """Return the sizes of a QRMI payload of any kind."""
-    program = next(
-        (text for name in _PROGRAM_FIELDS if isinstance(text := getattr(payload, name, None), str)), None
-    )
+def payload_sizes(payload: object, *, with_register: bool) -> dict[str, int]:
+    """Return what is known of a payload of any kind, as attributes: bytes, shots requested, atoms."""
+    sizes: dict[str, int] = {}
+    for name in _PROGRAM_FIELDS:
+        program = getattr(payload, name, None)
+        if isinstance(program, str):
+            sizes[attributes.PROGRAM_SIZE] = size_of(program)
+            if with_register and name == "sequence" and (register := register_size(program)):
+                sizes[attributes.REGISTER_SIZE] = register
+            break
     shots = getattr(payload, "job_runs", None)
-    return PayloadFacts(
-        None if program is None else size_of(program),
-        shots if isinstance(shots, int) else None,
-        register_size(program) if program and isinstance(payload, qrmi.Payload.PasqalCloud) else None,
-    )
+    if isinstance(shots, int):
+        sizes[attributes.SHOTS_REQUESTED] = shots
+    return sizes
 
 
 def size_of(text: str) -> int:

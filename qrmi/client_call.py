@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Token
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
 
 from ..telemetry import attributes
 from .call_facts import error_class, qualified_error_class
@@ -46,14 +47,23 @@ class CallTracer:
         self._known: dict[str, tuple[str, dict[str, str]]] = {}
 
     def start(
-        self, operation: str, placement: Placement, request: object, kind: SpanKind = SpanKind.CLIENT
+        self,
+        operation: str,
+        placement: Placement,
+        request: object,
+        kind: SpanKind = SpanKind.CLIENT,
+        more: Mapping[str, AttributeValue] | None = None,
     ) -> ClientCall:
-        """Start the span of a call and make it the current one."""
+        """Start the span of a call, with ``more`` attributes, and make it the current one."""
         call = ClientCall(self, operation)
         with _GUARD_START:
             name, given = self._names(operation)
             span = self._tracer.start_span(
-                name, context=placement.parent, kind=kind, attributes=given, links=placement.links
+                name,
+                context=placement.parent,
+                kind=kind,
+                attributes={**given, **more} if more else given,
+                links=placement.links,
             )
             call.span = span
             if span.get_span_context().is_valid:

@@ -15,7 +15,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
-from .call_facts import PayloadFacts, error_class, payload_facts, size_of
+from .call_facts import error_class, payload_sizes, size_of
 from .client_call import CallTracer, ClientCall, Hook
 from .client_histograms import ClientHistograms
 from .daemon_address import daemon_of
@@ -23,17 +23,15 @@ from .guard import Guard
 from .instrumentation_scope import SCOPE, version
 from .interface import Resource, Status, Value
 from .job_attributes import job_attributes
-from .open_spans import OpenSpans, leave_to_exit, set_payload_attributes
+from .open_spans import OpenSpans, leave_to_exit
 from .resource_types import word_of
-from .session_spans import Placement, SessionSpan, outermost_placement
+from .session_spans import ANYWHERE, Placement, SessionSpan, outermost_placement
 from .suppression import is_suppressed
 from .task_spans import OpenTask
 from .trace_handover import DaemonAddress, TraceHandover
 
 _T = TypeVar("_T")
 _GUARD = Guard("instrumentation")
-_NO_FACTS = PayloadFacts(None, None, None)
-_ANYWHERE = Placement(None, None)
 
 
 class InstrumentedResource:
@@ -58,7 +56,7 @@ class InstrumentedResource:
         base = {attributes.QPU_ID: name, attributes.RESOURCE_TYPE: kind}
         if sdk:
             base[attributes.QPU_SDK] = sdk
-        self._spans = OpenSpans(tracer, name, base, {**base, **job_attributes(resource)}, self._histograms)
+        self._spans = OpenSpans(tracer, name, {**base, **job_attributes(resource)}, self._histograms)
         self._calls = CallTracer(tracer, name, base, self._histograms, request_hook, response_hook)
         address = daemon or daemon_of(resource)
         self._handover = None if address is None else TraceHandover(address)
@@ -76,7 +74,7 @@ class InstrumentedResource:
         if is_suppressed():
             return self._resource.acquire()
         session: SessionSpan | None = None
-        placement = _ANYWHERE
+        placement = ANYWHERE
         with _GUARD:
             session = self._spans.open_session()
             placement = session.place_here()
@@ -102,7 +100,7 @@ class InstrumentedResource:
             self._resource.release(id)
             return
         session: SessionSpan | None = None
-        placement = _ANYWHERE
+        placement = ANYWHERE
         with _GUARD:
             REDACTOR.keep_secret(id)
             self._flush_handover()
@@ -149,12 +147,13 @@ class InstrumentedResource:
         if is_suppressed():
             return self._resource.task_start(payload)
         task: OpenTask | None = None
-        facts, placement = _NO_FACTS, _ANYWHERE
+        sizes: dict[str, int] = {}
+        placement = ANYWHERE
         with _GUARD:
-            facts = payload_facts(payload)
-            task = self._spans.begin_task(facts)
+            task = self._spans.begin_task()
             placement = Placement(task.context, None)
-        call = self._calls.start("task_start", placement, (payload,), SpanKind.PRODUCER)
+            sizes = payload_sizes(payload, with_register=task.span.is_recording())
+        call = self._calls.start("task_start", placement, (payload,), SpanKind.PRODUCER, sizes)
         try:
             identifier = self._resource.task_start(payload)
         except BaseException as error:
@@ -164,7 +163,7 @@ class InstrumentedResource:
                     self._spans.end_failed(task.span, error)
             raise
         with _GUARD:
-            self._submitted(call, task, identifier, facts)
+            self._submitted(call, task, identifier, sizes.get(attributes.PROGRAM_SIZE))
         call.succeed(identifier)
         return identifier
 
@@ -218,14 +217,12 @@ class InstrumentedResource:
         """Call ``function(*given)`` in a span; the first argument, if any, is a task's id."""
         if is_suppressed():
             return function(*given)
-        placement = _ANYWHERE
+        placement = ANYWHERE
         with _GUARD:
             found = self._spans.tasks.context_of(given[0]) if given else None
             placement = self._spans.place_call() if found is None else Placement(found, None)
-        call = self._calls.start(operation, placement, given)
-        if given and call.span.is_recording():
-            with _GUARD:
-                call.span.set_attribute(attributes.TASK_ID, given[0])
+        task_attributes = {attributes.TASK_ID: given[0]} if given else None
+        call = self._calls.start(operation, placement, given, more=task_attributes)
         try:
             value = function(*given)
         except BaseException as error:
@@ -234,15 +231,12 @@ class InstrumentedResource:
         call.succeed(value)
         return value
 
-    def _submitted(self, call: ClientCall, task: OpenTask | None, identifier: str, facts: PayloadFacts) -> None:
-        if facts.size is not None:
-            self._histograms.payload("sent", facts.size)
+    def _submitted(self, call: ClientCall, task: OpenTask | None, identifier: str, size: int | None) -> None:
+        if size is not None:
+            self._histograms.payload("sent", size)
         if call.span.is_recording():
             call.span.set_attribute(attributes.TASK_ID, identifier)
-            set_payload_attributes(call.span, facts)
         if task is not None:
-            if task.span.is_recording():
-                task.span.set_attribute(attributes.TASK_ID, identifier)
             self._spans.tasks.add(task, identifier)
         self._hand_over(call, identifier)
 

@@ -7,16 +7,19 @@ import os
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Mapping
 
+from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
 
 from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR, hashed, redact
-from .call_facts import PayloadFacts, qualified_error_class
+from .call_facts import qualified_error_class
 from .client_histograms import ClientHistograms
 from .guard import GUARD_EXIT, log_fault
 from .session_spans import Placement, SessionSpan, outermost_placement, session_of_run
-from .task_spans import OpenTask, TaskSpans, task_context
+from .task_spans import OpenTask, TaskSpans
 
 _MOST_SESSIONS = 16
 _DESCRIPTION_LENGTH = 500
@@ -33,7 +36,6 @@ class OpenSpans:
         self,
         tracer: Tracer,
         name: str,
-        base_attributes: dict[str, str],
         task_attributes: dict[str, str | bool],
         histograms: ClientHistograms,
     ) -> None:
@@ -41,9 +43,8 @@ class OpenSpans:
         self._session_name = attributes.span_name(attributes.SESSION, name)
         self._task_name = attributes.span_name(attributes.TASK, name)
         self._token_variable = f"{name}_QRMI_JOB_ACQUISITION_TOKEN"
-        self._base_attributes = base_attributes
         self._task_attributes = task_attributes
-        self.tasks = TaskSpans(tracer, name, base_attributes, histograms)
+        self.tasks = TaskSpans(tracer, name, histograms)
         self._sessions: OrderedDict[str, SessionSpan] = OrderedDict()
         self._acquired: str | None = None
         self._lock = threading.RLock()
@@ -114,16 +115,17 @@ class OpenSpans:
             session = self._current()
             return outermost_placement() if session is None else session.place_call()
 
-    def begin_task(self, facts: PayloadFacts) -> OpenTask:
-        """Start a task's span; the first task in a session that the job holds opens that session's span."""
+    def begin_task(self) -> OpenTask:
+        """Start a task's span; the first one in a session that the job holds opens that session's span."""
         with self._lock:
             session = self._current()
             if session is None:
                 session = self.open_session(held_token=os.environ.get(self._token_variable) or "")
             placement = session.place_task()
         span = self._start_span(self._task_name, placement, self._task_attributes)
-        set_payload_attributes(span, facts)
-        return OpenTask(span, task_context(span, placement.parent), session, time.perf_counter())
+        valid = span.get_span_context().is_valid
+        below = trace.set_span_in_context(span, placement.parent) if valid else None
+        return OpenTask(span, below, session, time.perf_counter())
 
     def close(self) -> None:
         """End every span that is open."""
@@ -147,7 +149,7 @@ class OpenSpans:
         self.tasks.end_all(session)
         session.span.end()
 
-    def _start_span(self, name: str, placement: Placement, given: dict[str, str | bool]) -> Span:
+    def _start_span(self, name: str, placement: Placement, given: Mapping[str, AttributeValue]) -> Span:
         return self._tracer.start_span(
             name,
             context=placement.parent,
@@ -155,18 +157,6 @@ class OpenSpans:
             attributes=given,
             links=placement.links,
         )
-
-
-def set_payload_attributes(span: Span, facts: PayloadFacts) -> None:
-    """Tell a payload's sizes in a span."""
-    if not span.is_recording():
-        return
-    if facts.size is not None:
-        span.set_attribute(attributes.PROGRAM_SIZE, facts.size)
-    if facts.shots is not None:
-        span.set_attribute(attributes.SHOTS_REQUESTED, facts.shots)
-    if facts.register is not None:
-        span.set_attribute(attributes.REGISTER_SIZE, facts.register)
 
 
 def description_of(error: BaseException) -> str:

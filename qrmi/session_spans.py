@@ -29,11 +29,16 @@ class Placement(NamedTuple):
     links: Sequence[Link] | None
 
 
+ANYWHERE = Placement(None, None)
+"""Under the present span, whatever it is; where nothing is traced, any place is as good."""
+
+
 def outermost_placement() -> Placement:
     """Return the place of a span outside any session: under the program's span, else under TRACEPARENT."""
     if trace.get_current_span().get_span_context().is_valid:
-        return Placement(None, None)
-    return Placement(parent_from_environment(), None)
+        return ANYWHERE
+    parent = parent_from_environment()
+    return ANYWHERE if parent is None else Placement(parent, None)
 
 
 def session_of_run() -> Span | None:
@@ -66,7 +71,7 @@ class SessionSpan:
 
     def place_here(self) -> Placement:
         """Return the place of a span that always belongs into the session's own trace."""
-        return Placement(trace.set_span_in_context(self.span), None)
+        return Placement(trace.set_span_in_context(self.span), None) if self.context.is_valid else ANYWHERE
 
     def _place(self, counts: OrderedDict[int, int]) -> Placement:
         current = trace.get_current_span()
@@ -74,6 +79,8 @@ class SessionSpan:
         # The span under which the session was opened holds the session; a newer one of the program wins.
         if not own.is_valid or own.span_id == self._opened_under:
             current, own = self.span, self.context
+            if not own.is_valid:
+                return ANYWHERE
         links = [Link(self.context)] if self.context.is_valid and own.trace_id != self.context.trace_id else []
         count = counts.get(own.trace_id, 0)
         if count < MOST_IN_ONE_TRACE:

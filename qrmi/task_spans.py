@@ -13,7 +13,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 import qrmi
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, Status, StatusCode, Tracer
 
@@ -44,7 +43,7 @@ class OpenTask:
     """A task that was started and whose span has not ended; times in seconds or, ``_ns``, in nanoseconds."""
 
     span: Span
-    context: Context
+    context: Context | None
     session: SessionSpan | None
     started: float
     identifier: str = ""
@@ -60,17 +59,15 @@ class OpenTask:
 class TaskSpans:
     """The open tasks of one resource, at most 1,000; beyond that the oldest is ended as ``unknown``."""
 
-    def __init__(
-        self, tracer: Tracer, name: str, wait_attributes: dict[str, str], histograms: ClientHistograms
-    ) -> None:
+    def __init__(self, tracer: Tracer, name: str, histograms: ClientHistograms) -> None:
         self._tracer = tracer
         self._wait_name = attributes.span_name(attributes.WAIT, name)
-        self._wait_attributes = wait_attributes
+        self._wait_attributes = {attributes.QPU_ID: name}
         self._histograms = histograms
         self._lock = threading.Lock()
         self._open: OrderedDict[str, OpenTask] = OrderedDict()
         self._completed: OrderedDict[str, OpenTask] = OrderedDict()
-        self._ended: OrderedDict[str, Context] = OrderedDict()
+        self._ended: OrderedDict[str, Context | None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open) + len(self._completed)
@@ -178,7 +175,8 @@ class TaskSpans:
             self._histograms.task(UNKNOWN, time.perf_counter() - task.started, task.polls)
         if task.span.is_recording():
             state = task.state if task.state in _FINAL else UNKNOWN
-            task.span.set_attribute(attributes.TASK_STATE, state)
+            # Together: each call of the SDK costs more than what it sets.
+            task.span.set_attributes({attributes.TASK_ID: task.identifier, attributes.TASK_STATE: state})
             if state == "failed":
                 task.span.set_status(Status(StatusCode.ERROR, "the task failed"))
         task.span.end(None if fetched or not task.final_ns else task.final_ns)
@@ -193,8 +191,3 @@ class TaskSpans:
         if task.wait.is_recording():
             task.wait.set_attribute(attributes.STATUS_POLLS, task.polls)
         task.wait.end(when_ns)
-
-
-def task_context(span: Span, base: Context | None) -> Context:
-    """Return the context in which the calls of a task take place."""
-    return trace.set_span_in_context(span, base)

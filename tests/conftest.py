@@ -10,9 +10,14 @@ from pathlib import Path
 
 import pytest
 import qrmi
+from hypothesis import HealthCheck, settings
 
 # Without the wheel installed, `import qrmi` succeeds as an empty namespace made of our own folder.
 assert hasattr(qrmi, "QuantumResource"), "`import qrmi` does not find the QRMI library: pip install qrmi"
+
+# Tests make no statement about speed: the machine may be shared.
+settings.register_profile("qwatch", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("qwatch")
 
 RequireProgram = Callable[..., Path]
 

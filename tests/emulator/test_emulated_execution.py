@@ -63,14 +63,14 @@ def test_the_noise_free_distribution_is_that_of_the_simulated_state(sequence_of:
 
     text = sequence_of(3, spacing=7.0, duration=400, amplitude=5.0)
     counts = execute(text, 2000, seed=13)
-    state = QutipBackendV2(pulser.Sequence.from_abstract_repr(text)).run().final_state
+    state: Any = QutipBackendV2(pulser.Sequence.from_abstract_repr(text)).run().final_state
     expected = {bits: 2000 * p for bits, p in state.bitstring_probabilities().items() if 2000 * p >= 5}
     observed = [counts.get(bits, 0) for bits in expected]
     scale = sum(observed) / sum(expected.values())
     assert chisquare(observed, [value * scale for value in expected.values()]).pvalue > RARE
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     atoms=st.integers(1, 3),
     shots=st.integers(1, 300),

@@ -63,13 +63,15 @@ def test_the_context_is_echoed_and_names_the_batch(machine: Any, sequence_of: SE
     assert machine.finished(posted["uid"])["context"] == {**CONTEXT, "more": [1, None]}
 
 
-def test_times_are_local_without_a_zone_and_in_order(
+def test_times_are_local_without_a_zone_in_order_and_span_overhead_and_shots(
     serve_machine: Callable[[EmulatorSettings], Any], sequence_of: SEQUENCE_OF
 ) -> None:
-    machine = serve_machine(EmulatorSettings(shot_rate=1e9, overhead=0, timezone="Pacific/Kiritimati"))
-    job = machine.finished(machine.post(sequence_of(), 1)["uid"])
+    settings = EmulatorSettings(shot_rate=100.0, overhead=0.2, timezone="Pacific/Kiritimati")
+    machine = serve_machine(settings)
+    job = machine.finished(machine.post(sequence_of(), 30)["uid"])
     times = [datetime.fromisoformat(job[f"{what}_datetime"]) for what in ("created", "start", "end")]
     assert times == sorted(times)
+    assert (times[2] - times[1]).total_seconds() >= 0.49  # 0.2 s + 30 shots at 100 Hz
     assert all(time.tzinfo is None for time in times)
     ahead = times[0] - datetime.utcnow()  # noqa: DTZ003 - the same form as the machine's
     assert 13.9 < ahead.total_seconds() / 3600 < 14.1
@@ -178,6 +180,16 @@ def test_a_simulation_under_way_can_be_canceled_and_the_next_job_runs(
     machine.until(long, "RUNNING")
     assert machine.data("PUT", f"/jobs/{long}/cancel")["status"] == "CANCELED"
     assert machine.finished(machine.post(sequence_of(), 10)["uid"])["status"] == "DONE"
+
+
+def test_of_jobs_posted_in_a_burst_only_the_last_runs_to_its_end(
+    machine: Any, sequence_of: SEQUENCE_OF
+) -> None:
+    long = sequence_of(14, spacing=5.0, duration=4000, amplitude=6.0)
+    machine.until(machine.post(long, 10)["uid"], "RUNNING")
+    uids = [machine.post(sequence_of(), 10)["uid"] for _ in range(4)]
+    assert machine.finished(uids[-1])["status"] == "DONE"
+    assert {machine.job(uid)["status"] for uid in uids[:-1]} == {"CANCELED"}
 
 
 @pytest.mark.parametrize(

@@ -65,15 +65,6 @@ def test_a_slow_machine_takes_longer_for_its_next_job(machine: Any, sequence_of:
     assert time.monotonic() - began >= 0.4
 
 
-def test_a_job_takes_its_overhead_and_its_shots(
-    serve_machine: Callable[[EmulatorSettings], Any], sequence_of: SEQUENCE_OF
-) -> None:
-    machine = serve_machine(EmulatorSettings(shot_rate=100.0, overhead=0.2))
-    began = time.monotonic()
-    machine.finished(machine.post(sequence_of(), 30)["uid"])
-    assert time.monotonic() - began >= 0.5
-
-
 def test_jobs_fail_where_errors_are_ordered_and_say_why(machine: Any, sequence_of: SEQUENCE_OF) -> None:
     machine.set_faults(error_ratio=1.0)
     job = machine.finished(machine.post(sequence_of(), 10)["uid"])

@@ -230,7 +230,7 @@ def test_what_is_refused_for_good_is_counted_and_not_repeated(
 @pytest.mark.parametrize(("status", "reason"), [(503, "unreachable"), (429, "refused")])
 def test_retries_end(loki: Any, logs: Any, reply: Any, eventually: Any, status: int, reason: str) -> None:
     loki.always = reply(status)
-    item = logs(loki.url, retry_seconds=0.3)
+    item = logs(loki.url, retry_seconds=1.0)
     item.many(3)
     eventually(lambda: item.handler.waiting == 0)
     assert item.dropped == {reason: 3}
@@ -253,7 +253,7 @@ def test_hanging_neither_blocks_nor_grows_nor_holds_an_exit(loki: Any, logs: Any
 
 def test_a_hanging_answer_is_given_up_and_repeated(loki: Any, logs: Any, hang: Any, eventually: Any) -> None:
     loki.replies = [hang]
-    item = logs(loki.url, timeout=0.2)
+    item = logs(loki.url, timeout=1.0)
     item.logger.info("once")
     eventually(lambda: item.handler.waiting == 0)
     assert loki.messages == ["once"]

@@ -1,4 +1,4 @@
-"""Starting and stopping all exporters, in processes of their own, because the SDK and the root logger are global."""
+"""Starting and stopping all exporters, each time in a process of its own: SDK and root logger are global."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ SCRIPT = """
     exporters = start_exporters(TelemetrySettings(**json.loads(sys.argv[1])), "qwatch-test", instruments)
     with trace.get_tracer("test").start_as_current_span("run FRESNEL"):
         logging.getLogger("qwatch.test").info("job runs", extra={"qpu_id": "FRESNEL", "job": "17"})
+    flushed = exporters.flush(float(sys.argv[2]))
     started = time.monotonic()
     done = exporters.shutdown(float(sys.argv[2]))
     print(json.dumps({
+        "flushed": flushed,
         "done": done,
         "seconds": time.monotonic() - started,
         "handlers": len(logging.getLogger().handlers),
@@ -58,6 +60,7 @@ def run(settings: dict[str, Any], seconds: float) -> tuple[dict[str, Any], dict[
 
 def test_all_signals_meet_in_the_trace_id(otlp: Any, loki: Any, tmp_path: Path) -> None:
     line, report = run({"otlp_endpoint": otlp.url, "loki_url": loki.url, "trace_directory": str(tmp_path)}, 30)
+    assert report["flushed"]
     assert report["done"]
     assert report["again"]
     assert report["handlers"] == 1
@@ -89,6 +92,7 @@ def test_without_loki_its_counters_are_absent() -> None:
 def test_shutdown_ends_though_both_backends_hang(otlp: Any, loki: Any, hang: Any) -> None:
     otlp.always = loki.always = hang
     _, report = run({"otlp_endpoint": otlp.url, "loki_url": loki.url, "loki_timeout": 30}, 0.5)
+    assert not report["flushed"]
     assert not report["done"]
     assert report["seconds"] < 30
     assert report["dropped"]["traces shutdown"] == 1
@@ -97,6 +101,6 @@ def test_shutdown_ends_though_both_backends_hang(otlp: Any, loki: Any, hang: Any
 
 def test_a_hanging_loki_does_not_keep_spans(otlp: Any, loki: Any, hang: Any) -> None:
     loki.always = hang
-    _, report = run({"otlp_endpoint": otlp.url, "loki_url": loki.url}, 5)
+    _, report = run({"otlp_endpoint": otlp.url, "loki_url": loki.url}, 4)
     assert not report["done"]
     assert len(otlp.spans) == 1

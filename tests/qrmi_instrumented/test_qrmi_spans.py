@@ -72,9 +72,9 @@ def test_attributes_and_their_types(resource, telemetry, payload, run_task, monk
     expected = {
         "session EMU": {**base, "qrmi.session.hash": hashed(token)},
         "acquire EMU": {**base, "qrmi.operation.name": "acquire"},
-        "task EMU": {**base, **sizes, "qrmi.task.id": "1", "qrmi.task.state": "completed"},
+        "task EMU": {**base, "qrmi.task.id": "1", "qrmi.task.state": "completed"},
         "task_start EMU": {**base, **sizes, "qrmi.operation.name": "task_start", "qrmi.task.id": "1"},
-        "wait EMU": {**base, "qrmi.status.polls": 4},
+        "wait EMU": {"qpu.id": "EMU", "qrmi.status.polls": 4},
         "task_result EMU": {**base, "qrmi.operation.name": "task_result", "qrmi.task.id": "1"},
         "release EMU": {**base, "qrmi.operation.name": "release"},
     }

@@ -1,0 +1,224 @@
+"""A real Prometheus that scrapes the whole catalogue accepts every query of boards and rules, and answers."""
+
+from __future__ import annotations
+
+import http.server
+import itertools
+import json
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qwatch.alerts.configuration import Configuration
+from qwatch.alerts.generate import rendered
+from qwatch.dashboards import generate
+from qwatch.telemetry.catalogue import Kind, Metric, catalogue
+
+MOST_SERIES = 300
+"""Of one metric; enough for every combination that boards and rules ask for."""
+GRAFANA_VARIABLES = {
+    "$__range_s": "60",
+    "$__range": "60s",
+    "$__rate_interval": "10s",
+    "$__interval": "1s",
+    "$window": "10s",
+    "$qpu_id": "FRESNEL",
+    "$job_class": ".+",
+}
+QUICK = Configuration(evaluation_interval="1s", rate_window="10s", starving_window="5s")
+
+
+def label_sets(metric: Metric) -> Iterator[dict[str, str]]:
+    choices = [
+        label.values or (("FRESNEL",) if label.name == "qpu_id" else ("any",)) for label in metric.labels
+    ]
+    for values in itertools.islice(itertools.product(*choices), MOST_SERIES):
+        yield dict(zip(metric.label_names, values, strict=True))
+
+
+def exposition(age: float) -> str:
+    """Return every metric of the catalogue; counters and histograms grow with ``age`` (seconds)."""
+    lines: list[str] = []
+
+    def line(name: str, labels: dict[str, str], value: float) -> None:
+        inside = ",".join(f'{label}="{text}"' for label, text in labels.items())
+        lines.append(f"{name}{{{inside}}} {value}")
+
+    for metric in catalogue():
+        name = metric.prometheus_name
+        for number, labels in enumerate(label_sets(metric)):
+            if metric.kind is Kind.COUNTER:
+                line(name, labels, age)
+            elif metric.kind is Kind.GAUGE:
+                line(name, labels, time.time() - 60 if name.endswith("_timestamp_seconds") else number == 0)
+            else:
+                for rank, bound in enumerate((*metric.buckets, float("inf")), start=1):
+                    line(f"{name}_bucket", {**labels, "le": f"{bound:g}".replace("inf", "+Inf")}, age * rank)
+                line(f"{name}_sum", labels, age)
+                line(f"{name}_count", labels, age * (len(metric.buckets) + 1))
+    return "\n".join(lines).replace("True", "1").replace("False", "0") + "\n"
+
+
+@pytest.fixture(scope="module")
+def exporter() -> Iterator[str]:
+    """Serve the exposition; gives the address."""
+    started = time.monotonic()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = exposition(time.monotonic() - started).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+class Prometheus:
+    """A client of a Prometheus server's API."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    def get(self, path: str, **parameters: str) -> Any:
+        """Return the data of an answer; raises AssertionError with Prometheus's words if it is an error."""
+        url = f"http://{self._address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {json.load(error)['error']}") from error
+
+    def series(self, query: str) -> list[Any]:
+        """Return what an instant query gives."""
+        found: list[Any] = self.get("query", query=query)["result"]
+        return found
+
+    def wait_for(self, query: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        """Wait until a query gives something."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            assert process.poll() is None, log.read_text()
+            try:
+                if self.series(query):
+                    return
+            except (OSError, AssertionError):
+                pass
+            time.sleep(0.2)
+        pytest.fail(f"Prometheus gave nothing for {query}:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    exporter: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    require_program: Callable[..., Path],
+    free_port: Callable[[], int],
+) -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes the exporter and evaluates the rules each second."""
+    program = require_program("prometheus", "prometheus")
+    home = tmp_path_factory.mktemp("prometheus")
+    (home / "rules.yaml").write_text(rendered(QUICK), encoding="utf-8")
+    (home / "prometheus.yml").write_text(
+        f"""global: {{scrape_interval: 1s}}
+rule_files: [rules.yaml]
+scrape_configs:
+  - job_name: qwatch
+    static_configs: [{{targets: ["{exporter}"]}}]
+""",
+        encoding="utf-8",
+    )
+    address = f"127.0.0.1:{free_port()}"
+    log = home / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                str(program),
+                f"--config.file={home / 'prometheus.yml'}",
+                f"--storage.tsdb.path={home / 'data'}",
+                f"--web.listen-address={address}",
+            ],
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        client = Prometheus(address)
+        client.wait_for("rate(qpu_jobs_finished_total[10s])", process, log)
+        client.wait_for("qpu_id:qpu_utilization:ratio_rate10s", process, log)
+        yield client
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def queries() -> list[Any]:
+    found = []
+    for name, make in generate.BOARDS.items():
+        board = make()
+        annotations = board["annotations"]["list"]
+        found += [pytest.param(a["expr"], False, id=f"{name}: {a['name']} (annotation)") for a in annotations]
+        for panel in itertools.chain(board["panels"], *(p.get("panels", []) for p in board["panels"])):
+            for target in panel.get("targets", []):
+                if target["datasource"]["type"] == "prometheus":
+                    where = f"{name}: {panel['title']} {target['refId']}"
+                    found.append(pytest.param(target["expr"], True, id=where))
+    return found
+
+
+@pytest.mark.parametrize(("query", "answered"), queries())
+def test_query_of_a_board_is_accepted_and_answered(query: str, answered: bool, prometheus: Prometheus) -> None:
+    for variable, value in GRAFANA_VARIABLES.items():
+        query = query.replace(variable, value)
+    assert "$" not in query
+    found = prometheus.series(query)
+    assert found or not answered, f"nothing for {query}"
+    assert not [series for series in found if series["value"][1] == "NaN"]
+
+
+def test_query_of_the_variable_for_the_device_finds_it(prometheus: Prometheus) -> None:
+    assert prometheus.get("label/qpu_id/values", **{"match[]": "qpu_info"}) == ["FRESNEL"]
+
+
+def test_no_rule_fails_to_evaluate(prometheus: Prometheus) -> None:
+    groups = prometheus.get("rules")["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert rules
+    deadline = time.monotonic() + 30
+    while any(rule["health"] == "unknown" for rule in rules) and time.monotonic() < deadline:
+        time.sleep(0.3)
+        rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
+    unhealthy = {rule["name"]: rule.get("lastError", "") for rule in rules if rule["health"] != "ok"}
+    assert unhealthy == {}
+
+
+def test_every_recording_rule_records(prometheus: Prometheus) -> None:
+    recorded = [
+        rule["name"]
+        for group in prometheus.get("rules")["groups"]
+        for rule in group["rules"]
+        if rule["type"] == "recording"
+    ]
+    assert [name for name in recorded if not prometheus.series(name)] == []
+
+
+def test_recorded_time_ratios_lie_between_0_and_1(prometheus: Prometheus) -> None:
+    for name in ("utilization", "available_utilization", "dispatch_efficiency"):
+        ((_, value),) = (s["value"] for s in prometheus.series(f"qpu_id:qpu_{name}:ratio_rate10s"))
+        assert 0 < float(value) < 1
