@@ -204,7 +204,7 @@ def _modern_panel(panel: Json) -> Json:
     if panel["type"] == "row":
         row = {name: value for name, value in panel.items() if name in _ROW_FIELDS}
         return {**row, "panels": [_modern_panel(inner) for inner in panel["panels"]]}
-    modern = {name: value for name, value in panel.items() if name in _PANEL_FIELDS}
+    modern = {name: value for name, value in panel.items() if name in _PANEL_FIELDS and value is not None}
     defaults = {name: value for name, value in modern["fieldConfig"]["defaults"].items() if value is not None}
     custom = {name: value for name, value in defaults.get("custom", {}).items() if value is not None}
     modern["fieldConfig"] = {

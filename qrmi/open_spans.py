@@ -166,7 +166,8 @@ def description_of(error: BaseException) -> str:
 
 def leave_to_exit(spans: OpenSpans) -> None:
     """End the spans of a resource that is gone, later: this may run inside the garbage collector."""
-    _ORPHANS.append(spans)
+    if spans in _LIVE:
+        _ORPHANS.append(spans)
 
 
 def end_orphans() -> None:

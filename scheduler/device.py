@@ -33,7 +33,7 @@ class Device:
         self.record = DeviceRecord(accessible=True, message="", specs=None)
         self.limits = DeviceLimits.from_specs(None)
         self.status: OperationalStatus | None = None
-        self.reachable = False
+        self._answered: bool | None = None
         self.report: ResourceReport | None = None
         self.running_since: float | None = None
         self.state_changed_at = time.time()
@@ -46,11 +46,16 @@ class Device:
         return self.settings.name
 
     @property
+    def reachable(self) -> bool:
+        """Whether the device answered when it was last asked."""
+        return self._answered is True
+
+    @property
     def state(self) -> str:
-        """One of online, paused, offline, unknown."""
-        if self.status is None:
-            return "offline" if not self.reachable and self._last_state != "unknown" else "unknown"
-        if not self.status.operational or not self.reachable:
+        """One of online, paused, offline, and unknown before the device was asked."""
+        if self._answered is None:
+            return "unknown"
+        if not self._answered or self.status is None or not self.status.operational:
             return "offline"
         return "online" if self.record.accessible else "paused"
 
@@ -91,19 +96,16 @@ class Device:
 
     def seen(self, status: OperationalStatus | None = None) -> None:
         """The device answered, with ``status`` if it was asked for it."""
-        self.reachable = True
+        self._answered = True
         if status is not None:
             self.status = status
         self._note_state()
 
     def lost(self, reason: str) -> None:
         """The device did not answer."""
-        if self.reachable or self._last_state == "unknown":
+        if self._answered is not False:
             _logger.warning("%s", reason, extra={log_fields.QPU_ID: self.name})
-        self.reachable = False
-        if self._last_state == "unknown":
-            self._last_state = "offline"
-            self.state_changed_at = time.time()
+        self._answered = False
         self._note_state()
 
     async def set_accessible(self, accessible: bool, message: str) -> None:

@@ -75,7 +75,9 @@ class QpuHttpAdapter:
         except httpx.HTTPError as error:
             raise self._unreachable(error, maybe_taken=True) from error
         if response.status_code >= 500:
-            raise DeviceUnreachableError(self._answer(response), maybe_taken=True)
+            # 503 says that the request was not handled; any other 5xx may come after the job was taken.
+            taken = response.status_code != httpx.codes.SERVICE_UNAVAILABLE
+            raise DeviceUnreachableError(self._answer(response), maybe_taken=taken)
         if response.status_code >= _OK:
             raise DeviceRefusedError(self._answer(response), user_error=response.status_code in (400, 413, 422))
         try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
 
 from qwatch.telemetry import device_metrics, job_metrics, own_metrics
 from qwatch.telemetry.catalogue import Kind, Metric
@@ -69,28 +71,21 @@ def test_a_metric_without_labels(instruments: Instruments) -> None:
     assert instruments.value(metric) == 3
 
 
+class SlowRegistry(CollectorRegistry):
+    """A registry that gives other threads time to come in between."""
+
+    def register(self, collector: Collector) -> None:
+        time.sleep(0.05)
+        super().register(collector)
+
+
 def test_first_use_by_many_threads_at_once() -> None:
-    for _ in range(20):
-        instruments = Instruments(CollectorRegistry())
-        barrier = threading.Barrier(8)
-        failures: list[BaseException] = []
+    instruments = Instruments(SlowRegistry())
 
-        def use(
-            instruments: Instruments = instruments,
-            barrier: threading.Barrier = barrier,
-            failures: list[BaseException] = failures,
-        ) -> None:
-            barrier.wait()
-            try:
-                instruments.add(job_metrics.SUBMITTED, qpu_id="FRESNEL", job_class="test")
-                instruments.observe(job_metrics.WAIT, 1.0, qpu_id="FRESNEL", job_class="test")
-            except BaseException as error:
-                failures.append(error)
+    def use(_: int) -> None:
+        instruments.add(job_metrics.SUBMITTED, qpu_id="FRESNEL", job_class="test")
+        instruments.observe(job_metrics.WAIT, 1.0, qpu_id="FRESNEL", job_class="test")
 
-        threads = [threading.Thread(target=use) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not failures
-        assert instruments.value(job_metrics.SUBMITTED, qpu_id="FRESNEL", job_class="test") == 8
+    with ThreadPoolExecutor(8) as pool:
+        assert len(list(pool.map(use, range(8)))) == 8
+    assert instruments.value(job_metrics.SUBMITTED, qpu_id="FRESNEL", job_class="test") == 8
