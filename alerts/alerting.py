@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..dashboards.expressions import matchers, one_of, select
 from ..telemetry import device_metrics as device
 from ..telemetry import labels
 from ..telemetry.catalogue import Metric
+from ..telemetry.promql import matchers, one_of, select
 from .configuration import Configuration
 from .recording import PENDING, time_rate, without
 

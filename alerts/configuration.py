@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..dashboards.expressions import Match
+from ..telemetry.promql import Match
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

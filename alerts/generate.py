@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from ..dashboards.differences import differences
+from ..telemetry.tree_differences import differences
 from .alerting import alerting_rules
 from .configuration import Configuration
 from .recording import recording_rules

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..dashboards.expressions import TIME_RATIOS, TimeRatio, matchers, select
 from ..telemetry import device_metrics, job_metrics
+from ..telemetry.promql import TIME_RATIOS, TimeRatio, matchers, select
 from .configuration import Configuration
 
 PENDING = "qpu_id:qpu_queue_jobs:pending"

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ..telemetry.tree_differences import differences
 from . import qpu
-from .differences import differences
 from .grafana import Json
 
 DIRECTORY = Path(__file__).parent / "json"

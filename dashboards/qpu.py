@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..telemetry import device_metrics, labels
-from .expressions import Matches, variable
+from ..telemetry.promql import Matches, variable
 from .grafana import Json, Line, Section, alert_annotation, dashboard
 from .panels import device, freshness, queue, single_jobs
 from .variables import data_source_variable, enumeration_variable, query_variable, window_variable

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ...telemetry import device_metrics as device
 from ...telemetry import labels
-from .. import palette
-from ..expressions import (
+from ...telemetry.promql import (
     AVAILABLE_UTILIZATION,
     BUSY,
     DISPATCH_EFFICIENCY,
@@ -19,6 +18,7 @@ from ..expressions import (
     state_number,
     summed,
 )
+from .. import palette
 from ..grafana import Panel, PrometheusTarget
 from ..panel_types import NO_LIMITS, ONLY_WORDS, Thresholds, banded, stat, state_timeline, time_series
 
@@ -78,7 +78,7 @@ def timeline(of: Matches) -> Panel:
     return state_timeline(
         "State and activity",
         "State and activity at each scrape. What lasts less than a scrape interval may be missing here; "
-        "the time partition below counts every second. White: no data.",
+        "the time partition below counts every second. A gap: no data.",
         PrometheusTarget(state_number(device.STATE, "state", of), "state"),
         PrometheusTarget(state_number(device.ACTIVITY, "activity", of), "activity"),
         overrides=[banded("state", palette.STATE_WORDS), banded("activity", palette.ACTIVITY_WORDS)],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ...telemetry import device_metrics as device
 from ...telemetry import labels
 from ...telemetry import own_metrics as own
+from ...telemetry.promql import SCRAPE_LABELS, SCRAPE_UP, Matches, age, increase, none_of, rate, select
 from .. import palette
-from ..expressions import SCRAPE_LABELS, SCRAPE_UP, Matches, age, increase, none_of, rate, select
 from ..grafana import Panel, PrometheusTarget
 from ..panel_types import ONLY_WORDS, Thresholds, stat, state_timeline, time_series
 

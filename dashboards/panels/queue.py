@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ...telemetry import job_metrics as jobs
 from ...telemetry.catalogue import Metric
+from ...telemetry.promql import Matches, age, quantile, rate, select, summed
 from .. import palette
-from ..expressions import Matches, age, quantile, rate, select, summed
 from ..grafana import Panel, PrometheusTarget
 from ..panel_types import Thresholds, stat, time_series
 

@@ -14,7 +14,7 @@ import yaml
 from qwatch.alerts import generate
 from qwatch.alerts.alerting import Severity
 from qwatch.alerts.configuration import Configuration
-from qwatch.dashboards.expressions import one_of
+from qwatch.telemetry.promql import one_of
 
 ROOT = Path(__file__).parents[2]
 UNIT_TESTS = ROOT / "alerts" / "tests" / "qwatch_test.yaml"

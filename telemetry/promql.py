@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..telemetry import device_metrics, labels
-from ..telemetry.catalogue import Kind, Metric
+from . import device_metrics, labels
+from .catalogue import Kind, Metric
 
 SCRAPE_LABELS = ("job", "instance")
 """The two labels that Prometheus itself puts on every scraped series."""
