@@ -26,7 +26,7 @@ def load(order: dict[str, Any]) -> list[tuple[float, float]]:
     }
     resource = qrmi.QuantumResource(name, qrmi.ResourceType.PasqalLocal)
     payload = qrmi.Payload.PasqalCloud(order["sequence"], order["shots"])
-    resource.is_accessible()
+    resource.resource_type()
     print("ready", flush=True)
     sys.stdin.readline()
     begin = time.monotonic() + order["warm_up"]

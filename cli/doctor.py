@@ -12,7 +12,6 @@ from typing import Literal
 import httpx
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from ..qrmi import munge
 from ..qrmi.local_auth import TokenFileError
@@ -70,8 +69,7 @@ def _location(qpu: str | None) -> tuple[Location | None, Finding]:
         location = locate(qpu)
     except ResourceNotAvailableError as error:
         return None, Finding("QPU", "failed", str(error), "qwatch up starts an emulated one on this machine")
-    where = f" at {location.url}" if location.url else ""
-    return location, Finding("QPU", "ok", f"{location.name} ({location.type_word}, {location.source}){where}")
+    return location, Finding("QPU", "ok", f"{location.name} ({location.type_word}, from {location.source})")
 
 
 def _daemon(location: Location) -> list[Finding]:
@@ -103,8 +101,8 @@ def _daemon(location: Location) -> list[Finding]:
             )
         )
     try:
-        number = len(DaemonClient(location, url).get("/jobs", limit=1).get("jobs", []))
-        findings.append(Finding("access", "ok", "the daemon knows you" + (" and your jobs" if number else "")))
+        DaemonClient(location, url).get("/jobs", limit=1)
+        findings.append(Finding("access", "ok", "the daemon knows who you are and lets you in"))
     except (CommandFailedError, TokenFileError) as error:
         findings.append(Finding("access", "failed", str(error), "see the lines about MUNGE and the token"))
     return findings
@@ -200,10 +198,9 @@ def _json(response: httpx.Response) -> dict[str, object]:
 
 
 def _print(findings: list[Finding]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("part", "", "what was found", "what to do"):
-        table.add_column(title, overflow="fold", no_wrap=title in ("part", ""))
+    console = Console(highlight=False, soft_wrap=True)
     for item in findings:
-        advice = "" if item.state == "ok" else item.advice
-        table.add_row(item.part, f"[{_COLOURS[item.state]}]{item.state}[/]", item.line, advice)
-    Console(highlight=False).print(table)
+        console.print(f"[{_COLOURS[item.state]}]{item.state:<10}[/]  [bold]{item.part:<10}[/]  ", end="")
+        console.print(item.line, markup=False)
+        if item.state != "ok" and item.advice:
+            console.print(f"{'':<24}→ {item.advice}", style="dim", markup=False)

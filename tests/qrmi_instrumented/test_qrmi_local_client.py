@@ -88,7 +88,6 @@ def test_it_sends_and_returns_what_the_wheel_does(north, wheel_resource, payload
                 [
                     (r.method, r.path, r.body, {name: r.headers.get(name) for name in own_headers})
                     for r in north.requests
-                    # The wheel gives bodies and types to each request but that of the public state.
                 ],
                 ["x-munge-cred" in r.headers for r in north.requests],
             )
