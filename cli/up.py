@@ -34,10 +34,11 @@ class Progress:
     shots: int = 0
     activity: str = "unknown"
     busy_seconds: float = 0.0
+    busy_before: float | None = None
 
     def line(self, elapsed: float) -> str:
         """Return the progress as one line."""
-        share = self.busy_seconds / elapsed if elapsed > 0 else 0.0
+        share = (self.busy_seconds - (self.busy_before or 0.0)) / elapsed if elapsed > 0 else 0.0
         return (
             f"{elapsed:5.0f} s  jobs: {self.done} done, {self.running} running, {self.pending} waiting, "
             f"{self.failed} failed  shots: {self.shots}  {DEVICE}: {self.activity}, busy {share:.0%}"
@@ -153,6 +154,9 @@ def _update(stack: Stack, progress: Progress) -> None:
     progress.running = int(sums.get(f"{queue}.running", 0))
     progress.shots = int(sums.get(device_metrics.SHOTS.prometheus_name, 0))
     progress.busy_seconds = sums.get(f"{device_metrics.TIME.prometheus_name}.execute", 0.0)
+    if progress.busy_before is None:
+        # The time partition goes on from the runs before on the same data.
+        progress.busy_before = progress.busy_seconds
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from ..telemetry import device_metrics, job_metrics, own_metrics
 from ..telemetry.labels import ACTIVITIES, DEVICE_STATES
 from .interface import Sample
 
+_STORE_SECONDS = 1.0
+
 
 class DeviceCollector:
     """Reads what the dispatchers know; a scrape never asks a device."""
@@ -33,7 +35,11 @@ class DeviceCollector:
         self._scheduler = scheduler
 
     def collect(self) -> Iterable[Sample]:
-        """Return the samples of every device."""
+        """Return the samples of every device.
+
+        Its seconds are told only after they were stored: otherwise the counter would fall after a crash.
+        """
+        self._scheduler.save_time(_STORE_SECONDS)
         for name, device in self._scheduler.devices.items():
             here = {"qpu_id": name}
             settings = device.settings
@@ -56,7 +62,7 @@ class DeviceCollector:
             doing = device.clock.activity
             for activity in ACTIVITIES:
                 yield Sample(device_metrics.ACTIVITY, here | {"activity": activity}, float(activity == doing))
-            for activity, seconds in device.clock.seconds().items():
+            for activity, seconds in device.stored_seconds.items():
                 yield Sample(device_metrics.TIME, here | {"activity": activity}, seconds)
             yield Sample(device_metrics.STATE_LAST_CHANGE, here, device.state_changed_at)
             if settings.shot_rate is not None:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from ..telemetry.redaction import redact
 from ..telemetry.trace_context import TRACEPARENT, format_traceparent
-from ..telemetry.tracing import TRACE_DIRECTORY, configure_tracing
+from ..telemetry.tracing import TRACE_DIRECTORY, Tracing, configure_tracing
 from .instrumented_resource import InstrumentedResource
 from .job_attributes import JOB_CLASS_VARIABLE
 from .location import (
@@ -30,7 +30,7 @@ from .location import (
     locate,
 )
 from .open_resource import job_id, open_location, user_id
-from .program_tracing import SWITCH
+from .program_tracing import SWITCH, has_destination
 from .resource_types import EMULATOR
 from .session import session_variable
 from .session_spans import SESSION_TRACEPARENT_VARIABLE, SessionSpan
@@ -75,7 +75,9 @@ def run_program(
     executable = _executable(command, environment)
     location = _in_class(locate(qpu, config=config, environment=environment), job_class)
     directory = environment.get(TRACE_DIRECTORY) or location.trace_directory
-    tracing = configure_tracing(SERVICE_NAME, trace_directory=Path(directory) if directory else None)
+    tracing = Tracing()
+    if directory or has_destination(environment):
+        tracing = configure_tracing(SERVICE_NAME, trace_directory=Path(directory) if directory else None)
     try:
         with (
             ForwardedSignals() as signals,

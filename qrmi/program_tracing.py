@@ -8,9 +8,10 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import PurePath
 
-from ..telemetry.tracing import Tracing, configure_tracing
+from ..telemetry.tracing import TRACE_DIRECTORY, Tracing, configure_tracing
 from .open_spans import end_open_spans
 from .sigterm import flush_on_sigterm
 
@@ -20,9 +21,23 @@ SWITCH = "QWATCH_TRACING"
 FLUSH_SECONDS = 1.5
 
 
+_WHERE_TO = (
+    TRACE_DIRECTORY,
+    "OTEL_TRACES_EXPORTER",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+)
+
+
+def has_destination(environment: Mapping[str, str]) -> bool:
+    """Tell whether the environment says where traces or metrics go: a trace that nobody keeps misleads."""
+    return any(environment.get(name) not in (None, "", "none") for name in _WHERE_TO)
+
+
 def trace_this_program() -> None:
     """Set up tracing if ``qwatch run`` asked for it; once, and only where the program has not done so."""
-    if os.environ.get(SWITCH) == "1":
+    if os.environ.get(SWITCH) == "1" and has_destination(os.environ):
         _configure(os.getpid())
 
 

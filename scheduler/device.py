@@ -27,6 +27,7 @@ class Device:
         self.adapter = adapter
         self._store = store
         self.clock = ActivityClock()
+        self.stored_seconds = self.clock.seconds()
         self.durations = DurationModel()
         if settings.shot_rate is not None:
             self.durations.seconds_per_shot = 1.0 / settings.shot_rate
@@ -82,6 +83,7 @@ class Device:
         self.limits = DeviceLimits.from_specs(self.record.specs)
         seconds = await self._store.read(lambda connection: activity.load(connection, self.name, time.time()))
         self.clock = ActivityClock(seconds)
+        self.stored_seconds = self.clock.seconds()
 
     async def look(self) -> None:
         """Ask the device for its operational status, and for its specs while they are not known."""
@@ -131,11 +133,18 @@ class Device:
             lambda connection: activity.record_change(connection, self.name, new_activity, reason, now)
         )
 
-    async def save_time(self) -> None:
-        """Write the time partition to the store."""
+    async def save_time(self, *, timeout: float | None = None) -> None:
+        """Write the time partition to the store; only then ``stored_seconds``, which is told on, has it.
+
+        Raises:
+            UnavailableError: the store could not serve within ``timeout`` seconds.
+        """
         seconds = self.clock.seconds()
         now = time.time()
-        await self._store.write(lambda connection: activity.save(connection, self.name, seconds, now))
+        await self._store.write(
+            lambda connection: activity.save(connection, self.name, seconds, now), timeout=timeout
+        )
+        self.stored_seconds = seconds
 
     def _note_state(self) -> None:
         state = self.state

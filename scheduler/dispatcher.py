@@ -56,10 +56,12 @@ class Dispatcher:
         self._job_finished = job_finished
         self._watch = SliceWatch(device)
         self._look_interval = _FIRST_LOOK_SECONDS
+        self._retry_interval = _FIRST_LOOK_SECONDS
+        self._given_back: str | None = None
 
     @property
     def running_job(self) -> int | None:
-        """The number of the job that runs on the device, if one does."""
+        """The number of the job that was sent to the device, if one was."""
         return self._watch.current_job
 
     def wake(self) -> None:
@@ -104,6 +106,9 @@ class Dispatcher:
         """Wait for work, or for the device; look at the device from time to time."""
         self.last_loop_at = time.time()
         device = self.device
+        if device.takes_work and self._given_back is not None:
+            await self._rest_after_fault(self._given_back)
+            return
         if device.state in ("offline", "unknown"):
             await device.turn_to("fault" if device.state == "offline" else "unknown", device.message)
         elif device.state == "paused" and await self._store.read(self._anything_waits):
@@ -123,6 +128,13 @@ class Dispatcher:
         device.wake.clear()
         if self._watch.stopping:
             raise StoppingError
+
+    async def _rest_after_fault(self, reason: str) -> None:
+        """A job was put back though the device says that it works: try again, at growing intervals."""
+        await self.device.turn_to("fault", reason)
+        await self._watch.sleep(self._retry_interval)
+        self._retry_interval = min(self._retry_interval * 2, self.device.settings.status_interval)
+        await self._look()
 
     async def _look(self) -> None:
         try:
@@ -155,6 +167,7 @@ class Dispatcher:
 
     async def _claimed(self, claim: Claim | None) -> None:
         self.last_loop_at = time.time()
+        self._given_back = None
         if claim is None:
             return
         self._decided("dispatch")
@@ -170,6 +183,10 @@ class Dispatcher:
 
     async def _carry(self, claim: Claim) -> Claim | None:
         """Take a claimed slice to its end; return the claim of the next one if one waited."""
+        with self._watch.carrying(claim.job):
+            return await self._post(claim)
+
+    async def _post(self, claim: Claim) -> Claim | None:
         try:
             uid = await self.device.adapter.post(claim.request)
         except DeviceRefusedError as error:
@@ -180,7 +197,7 @@ class Dispatcher:
                 await self._give_back(claim, "device_down", f"not sent: {error}", sent=False)
                 return None
             return await self._carry_lost(claim)
-        return await self._carry_posted(claim, uid)
+        return await self._carry_posted(claim, uid, time.time())
 
     async def _carry_lost(self, claim: Claim) -> Claim | None:
         """The reply to a POST was lost: look whether the device has the slice; never post blindly."""
@@ -194,10 +211,11 @@ class Dispatcher:
         if uid is None:
             await self._give_back(claim, "restart", "did not reach the device", sent=False)
             return None
-        return await self._carry_posted(claim, str(uid))
+        # It was posted soon after it was claimed, perhaps long before it was found.
+        return await self._carry_posted(claim, str(uid), claim.slice.claimed_at)
 
-    async def _carry_posted(self, claim: Claim, uid: str) -> Claim | None:
-        posted_at = time.time()
+    async def _carry_posted(self, claim: Claim, uid: str, posted_at: float) -> Claim | None:
+        self._retry_interval = _FIRST_LOOK_SECONDS
         if claim.previous_ended_at is not None:
             self._instruments.observe(
                 device_metrics.DISPATCH_GAP,
@@ -271,10 +289,15 @@ class Dispatcher:
     async def _give_back(
         self, claim: Claim, reason: str, line: str, *, sent: bool, double: bool = False
     ) -> None:
-        """Put the job back to its place in the queue."""
+        """Put the job back to its place in the queue, unless its user has cancelled it."""
+        canceled = JobEnd(JobState.CANCELED, "user", line, time.time())
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> Job | None:
             slices.close(connection, claim.slice.id, SliceState.ABANDONED)
+            job = jobs.find(connection, claim.job.id)
+            if job is not None and job.cancel_requested and jobs.finish(connection, job.id, canceled):
+                jobs.log(connection, job.id, canceled.ended_at, log_line(canceled))
+                return jobs.find(connection, job.id)
             jobs.requeue(
                 connection,
                 claim.job.id,
@@ -282,8 +305,13 @@ class Dispatcher:
                 possible_double=double,
             )
             jobs.log(connection, claim.job.id, time.time(), f"queued again: {line}")
+            return None
 
-        await self._store.write(work)
+        finished = await self._store.write(work)
+        self._given_back = line
+        if finished is not None:
+            self._job_finished(finished)
+            return
         self._decided("requeue", reason)
         _logger.warning(
             "job %d is queued again: %s",
@@ -305,15 +333,17 @@ class Dispatcher:
                 job.id,
                 extra={log_fields.QPU_ID: self.device.name, log_fields.JOB: job.id},
             )
-            following: Claim | None
-            if left.device_uid is None:
-                following = await self._carry_lost(claim)
-            else:
-                uid = left.device_uid
-                await self._watch.patiently(lambda uid=uid: self._known(uid))  # type: ignore[misc]
-                following = await self._carry_running(claim, uid, left.posted_at or left.claimed_at)
+            with self._watch.carrying(job):
+                following = await self._go_on(claim)
             while following is not None:
                 following = await self._carry(following)
+
+    async def _go_on(self, claim: Claim) -> Claim | None:
+        uid = claim.slice.device_uid
+        if uid is None:
+            return await self._carry_lost(claim)
+        await self._watch.patiently(lambda: self._known(uid))
+        return await self._carry_running(claim, uid, claim.slice.posted_at or claim.slice.claimed_at)
 
     async def _known(self, uid: str) -> DeviceJob | None:
         try:

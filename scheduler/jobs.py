@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
 
 from .sessions import Session
 from .tables import UNFINISHED, WITHOUT_SPANS, job_log, job_payloads, job_results, jobs
+
+# Made once: to build a statement costs SQLAlchemy several times what it costs to execute it.
+_INSERT_JOB = insert(jobs)
+_INSERT_PAYLOAD = insert(job_payloads)
+_INSERT_LOG = insert(job_log)
+_INSERT_RESULTS = insert(job_results)
+_JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_PAYLOAD = select(job_payloads.c.sequence).where(job_payloads.c.job_id == bindparam("job_id"))
+_RESULTS = select(job_results.c.results).where(job_results.c.job_id == bindparam("job_id"))
 
 
 class JobState(StrEnum):
@@ -89,47 +98,44 @@ class JobEnd:
 def create(connection: Connection, session: Session, new: NewJob) -> int:
     """Write a job and its payload as PENDING and return its number."""
     inserted = connection.execute(
-        insert(jobs).values(
-            session_id=session.id,
-            uid=session.uid,
-            user_name=session.user_name,
-            account=session.account,
-            slurm_job_id=session.slurm_job_id,
-            qpu_id=session.qpu_id,
-            resource_type=new.resource_type,
-            job_class=new.job_class,
-            shots_requested=new.shots,
-            state=JobState.PENDING.value,
-            received_at=new.received_at,
-            created_at=new.created_at,
-            traceparent=new.traceparent,
-            trace_id=new.trace_id,
-        )
+        _INSERT_JOB,
+        {
+            "session_id": session.id,
+            "uid": session.uid,
+            "user_name": session.user_name,
+            "account": session.account,
+            "slurm_job_id": session.slurm_job_id,
+            "qpu_id": session.qpu_id,
+            "resource_type": new.resource_type,
+            "job_class": new.job_class,
+            "shots_requested": new.shots,
+            "state": JobState.PENDING.value,
+            "received_at": new.received_at,
+            "created_at": new.created_at,
+            "traceparent": new.traceparent,
+            "trace_id": new.trace_id,
+        },
     ).inserted_primary_key
     assert inserted is not None
     job_id = int(inserted[0])
-    connection.execute(insert(job_payloads).values(job_id=job_id, sequence=new.sequence))
+    connection.execute(_INSERT_PAYLOAD, {"job_id": job_id, "sequence": new.sequence})
     return job_id
 
 
 def find(connection: Connection, job_id: int) -> Job | None:
     """Return a job, or None."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
+    row = connection.execute(_JOB, {"job_id": job_id}).first()
     return None if row is None else _job(row)
 
 
 def payload(connection: Connection, job_id: int) -> str:
     """Return the sequence of a job."""
-    return str(
-        connection.execute(select(job_payloads.c.sequence).where(job_payloads.c.job_id == job_id)).scalar_one()
-    )
+    return str(connection.execute(_PAYLOAD, {"job_id": job_id}).scalar_one())
 
 
 def results(connection: Connection, job_id: int) -> str | None:
     """Return the results of a job, or None if it has none."""
-    return connection.execute(
-        select(job_results.c.results).where(job_results.c.job_id == job_id)
-    ).scalar_one_or_none()
+    return cast(str | None, connection.execute(_RESULTS, {"job_id": job_id}).scalar_one_or_none())
 
 
 def of_user(
@@ -204,7 +210,7 @@ def finish(connection: Connection, job_id: int, end: JobEnd) -> bool:
     if result.rowcount != 1:
         return False
     if end.results is not None:
-        connection.execute(insert(job_results).values(job_id=job_id, results=end.results))
+        connection.execute(_INSERT_RESULTS, {"job_id": job_id, "results": end.results})
     return True
 
 
@@ -235,7 +241,7 @@ def without_spans(connection: Connection) -> list[int]:
 
 def log(connection: Connection, job_id: int, at: float, line: str) -> None:
     """Append a line to the log that the job's user can read."""
-    connection.execute(insert(job_log).values(job_id=job_id, at=at, line=line))
+    connection.execute(_INSERT_LOG, {"job_id": job_id, "at": at, "line": line})
 
 
 def log_lines(connection: Connection, job_id: int) -> list[tuple[float, str]]:

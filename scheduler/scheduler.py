@@ -36,6 +36,8 @@ from .trace_emission import TraceEmitter
 from .validation import check_job
 
 _SAVE_SECONDS = 15.0
+_SAVE_MARGIN_SECONDS = 1.5
+_STOP_SECONDS = 3.0
 _LARGEST_ID = 2**31 - 1
 
 
@@ -74,12 +76,14 @@ class Scheduler:
             for device in self.devices.values()
         }
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
         job_telemetry.initialise(instruments, self.devices, settings.policy)
         self._policy = settings.policy
 
     async def start(self) -> None:
         """Open the store, read what it remembers, and begin to dispatch."""
         self.store.start()
+        self._loop = asyncio.get_running_loop()
         for device in self.devices.values():
             await device.load()
         await self._emitter.emit_left_over()
@@ -92,13 +96,34 @@ class Scheduler:
             dispatcher.stop()
         if self._tasks:
             self._tasks[-1].cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            # A device may take long to answer; what was asked of it is found again at the next start.
+            _, late = await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         await self._emitter.drain()
         for device in self.devices.values():
             await device.turn_to("unknown", "the daemon stopped")
             await device.save_time()
             await device.adapter.close()
         await self.store.stop()
+
+    def save_time(self, seconds: float) -> None:
+        """Write every device's time partition to the store, from another thread than the event loop's.
+
+        If the store does not serve within about ``seconds``, what was stored last is still what is told.
+        """
+        if self._loop is None:
+            return
+
+        async def save() -> None:
+            await asyncio.gather(*(device.save_time(timeout=seconds) for device in self.devices.values()))
+
+        saving = asyncio.run_coroutine_threadsafe(save(), self._loop)
+        try:
+            saving.result(seconds + _SAVE_MARGIN_SECONDS)
+        except (TimeoutError, UnavailableError):
+            saving.cancel()
 
     def device(self, name: str | None) -> Device:
         """Return a device by name, the default one for None; NotFoundError if there is none."""

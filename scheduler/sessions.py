@@ -7,10 +7,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from ..telemetry.redaction import SESSION_PREFIX
 from .tables import sessions
+
+# Made once, for it is executed with each submission.
+_BY_TOKEN = select(sessions).where(sessions.c.token_sha256 == bindparam("token_sha256"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def create(connection: Connection, new: NewSession, token: str) -> int:
 
 def find(connection: Connection, token: str) -> Session | None:
     """Return the session that ``token`` opens, ended or not."""
-    row = connection.execute(select(sessions).where(sessions.c.token_sha256 == token_sha256(token))).first()
+    row = connection.execute(_BY_TOKEN, {"token_sha256": token_sha256(token)}).first()
     return None if row is None else _session(row)
 
 

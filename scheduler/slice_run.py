@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ..telemetry import log_fields
@@ -77,7 +78,7 @@ class SliceWatch:
         self._device = device
         self._wake = asyncio.Event()
         self._stopping = False
-        self._cancel: set[int] = set()
+        self._cancel = False
         self.current_job: int | None = None
 
     @property
@@ -90,10 +91,19 @@ class SliceWatch:
         self._stopping = True
         self._wake.set()
 
+    @contextmanager
+    def carrying(self, job: Job) -> Iterator[None]:
+        """Take cancellations of ``job`` from now on, also before the device has answered for it."""
+        self.current_job, self._cancel = job.id, job.cancel_requested
+        try:
+            yield
+        finally:
+            self.current_job = None
+
     def cancel(self, job_id: int) -> None:
-        """Ask the device to cancel the job, if it is the one that runs."""
+        """Ask the device to cancel the job, if it is the one that is carried."""
         if self.current_job == job_id:
-            self._cancel.add(job_id)
+            self._cancel = True
             self._wake.set()
 
     async def patiently(self, ask: Callable[[], Awaitable[DeviceJob | str | None]]) -> DeviceJob | str | None:
@@ -127,42 +137,35 @@ class SliceWatch:
             settings.min_poll_interval,
             settings.max_poll_interval,
         )
-        self.current_job = claim.job.id
-        if claim.job.cancel_requested:
-            self._cancel.add(claim.job.id)
         clock_offset = time.time() - time.monotonic()
         posted_monotonic = posted_at - clock_offset
         retry = _FIRST_RETRY
         cancel_asked = False
-        try:
-            while True:
-                if claim.job.id not in self._cancel:
-                    await self.sleep(schedule.next_delay(time.monotonic() - posted_monotonic), wakeable=True)
-                try:
-                    if claim.job.id in self._cancel:
-                        self._cancel.discard(claim.job.id)
-                        cancel_asked = True
-                        _logger.info(
-                            "cancelling on the device",
-                            extra={log_fields.QPU_ID: device.name, log_fields.JOB: claim.job.id},
-                        )
-                        found = await device.adapter.cancel(uid)
-                    else:
-                        found = await device.adapter.fetch(uid)
-                except DeviceUnreachableError as error:
-                    device.lost(str(error))
-                    await device.turn_to("fault", str(error))
-                    await self.sleep(retry)
-                    retry = min(retry * 2, settings.status_interval)
-                    continue
-                retry = _FIRST_RETRY
-                device.seen()
-                await device.turn_to("execute")
-                if found.state.final:
-                    return _ended(found, posted_at, time.time(), cancel_asked)
-        finally:
-            self.current_job = None
-            self._cancel.discard(claim.job.id)
+        while True:
+            if not self._cancel:
+                await self.sleep(schedule.next_delay(time.monotonic() - posted_monotonic), wakeable=True)
+            try:
+                if self._cancel:
+                    cancel_asked = True
+                    _logger.info(
+                        "cancelling on the device",
+                        extra={log_fields.QPU_ID: device.name, log_fields.JOB: claim.job.id},
+                    )
+                    found = await device.adapter.cancel(uid)
+                    self._cancel = False
+                else:
+                    found = await device.adapter.fetch(uid)
+            except DeviceUnreachableError as error:
+                device.lost(str(error))
+                await device.turn_to("fault", str(error))
+                await self.sleep(retry)
+                retry = min(retry * 2, settings.status_interval)
+                continue
+            retry = _FIRST_RETRY
+            device.seen()
+            await device.turn_to("execute")
+            if found.state.final:
+                return _ended(found, posted_at, time.time(), cancel_asked)
 
     async def sleep(self, seconds: float, *, wakeable: bool = False) -> None:
         """Wait; with ``wakeable`` a cancellation ends the wait. Raises StoppingError when the daemon stops."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import queue
 import threading
 import time
@@ -31,6 +32,7 @@ _logger = logging.getLogger(__name__)
 _BATCH = 256
 _LOCK_WAIT_MILLISECONDS = 1000
 _RETRY_SECONDS = 0.1
+_STOP_SECONDS = 2.0
 _READERS = 4
 
 
@@ -52,6 +54,7 @@ class Store:
         self._writer: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="qwatch-store-read")
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop_at: float | None = None
 
     def start(self) -> None:
         """Start the writer; must be called from the event loop that will await the writes."""
@@ -60,7 +63,7 @@ class Store:
         self._writer.start()
 
     async def stop(self) -> None:
-        """Finish the writes that were asked for and close."""
+        """Finish the writes that were asked for, as far as the database lets them, and close."""
         self._writes.put(None)
         if self._writer is not None:
             await asyncio.to_thread(self._writer.join)
@@ -125,30 +128,28 @@ class Store:
                 time.sleep(_RETRY_SECONDS)
 
     def _write_forever(self) -> None:
-        stopping = False
-        while not stopping:
-            first = self._writes.get()
-            batch = [] if first is None else [first]
-            stopping = first is None
-            while not stopping and len(batch) < _BATCH:
-                try:
-                    entry = self._writes.get_nowait()
-                except queue.Empty:
-                    break
-                if entry is None:
-                    stopping = True
-                else:
-                    batch.append(entry)
-            if batch:
+        while self._stop_at is None:
+            if batch := self._queued(_BATCH, wait=True):
                 self._commit(batch)
 
-    def _commit(self, batch: list[_Write[Any]]) -> None:
+    def _queued(self, most: float, *, wait: bool = False) -> list[_Write[Any]]:
+        """Take at most ``most`` writes off the queue, with ``wait`` at least one unless the store stops."""
+        taken: list[_Write[Any]] = []
+        while len(taken) < most and self._stop_at is None:
+            try:
+                entry = self._writes.get(block=wait and not taken)
+            except queue.Empty:
+                break
+            if entry is None:
+                self._stop_at = time.monotonic() + _STOP_SECONDS
+            else:
+                taken.append(entry)
+        return taken
+
+    def _commit(self, batch: list[_Write[Any]], *, alone: bool = False) -> None:
         """Commit ``batch`` together; if one of it fails, each by itself, so that it fails alone."""
         waiting = batch
-        while waiting:
-            waiting = self._expire(waiting)
-            if not waiting:
-                return
+        while waiting := self._expire(waiting):
             try:
                 with self.engine.begin() as connection:
                     for entry in waiting:
@@ -158,18 +159,24 @@ class Store:
             except OperationalError as error:
                 _logger.warning("store is busy, %d writes wait: %s", len(waiting), _reason(error))
                 time.sleep(_RETRY_SECONDS)
+                if not alone:
+                    # What was asked for meanwhile waits here too, so that its deadline holds.
+                    waiting = waiting + self._queued(math.inf)
             except Exception as error:
                 if len(waiting) == 1:
                     waiting[0].outcome = error
                     self._resolve(waiting)
                     return
                 for entry in waiting:
-                    self._commit([entry])
+                    self._commit([entry], alone=True)
                 return
 
     def _expire(self, entries: list[_Write[Any]]) -> list[_Write[Any]]:
         now = time.monotonic()
-        expired = [entry for entry in entries if entry.deadline is not None and entry.deadline < now]
+        stopped = self._stop_at is not None and now > self._stop_at
+        expired = [
+            entry for entry in entries if stopped or (entry.deadline is not None and entry.deadline < now)
+        ]
         for entry in expired:
             entry.outcome = UnavailableError("the store is busy and nothing was written; try again")
         if expired:

@@ -107,6 +107,8 @@ class Stack:
         found = {
             "QRMI_JOB_QPU_RESOURCES": DEVICE,
             "QRMI_JOB_QPU_TYPES": "pasqal-local",
+            "QRMI_JOB_UID": str(os.getuid()),
+            "QRMI_JOB_ID": f"up-{os.getpid()}-{self.demo_runs}",
             f"{DEVICE}_QRMI_WARDEN_URL": f"{self.api_url}/devices/{DEVICE}",
             "QWATCH_TRACE_DIRECTORY": str(self.traces),
         }

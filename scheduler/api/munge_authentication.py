@@ -17,6 +17,7 @@ from ..tables import credentials_seen
 from .identity import HostAddresses, Identity, Proof, Rights
 
 _LONGEST_AGE_SECONDS = 60
+_INSERT_SEEN = insert(credentials_seen)
 
 
 class MungeAuthenticator:
@@ -84,7 +85,7 @@ class MungeAuthenticator:
             # Goes into the next commit, which is the request's own; munged itself remembers the others.
             self._store.write_later(
                 lambda connection: connection.execute(
-                    insert(credentials_seen).values(sha256=digest, expires_at=expires_at)
+                    _INSERT_SEEN, {"sha256": digest, "expires_at": expires_at}
                 )
             )
         if time.monotonic() - self._pruned_at > _LONGEST_AGE_SECONDS:

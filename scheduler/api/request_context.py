@@ -1,4 +1,7 @@
-"""What every route needs to know of a request: the device and class in its path, and who sends it."""
+"""What every route needs to know of a request: the device and class in its path, and who sends it.
+
+All are coroutines, also those that wait for nothing: FastAPI would run plain functions in threads, one by one.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +19,17 @@ from .request_limits import RateLimit
 _CHANGING = ("POST", "PUT", "DELETE", "PATCH")
 
 
-def scheduler_of(request: Request) -> Scheduler:
+async def scheduler_of(request: Request) -> Scheduler:
     """Return the scheduler behind the application."""
     return cast(Scheduler, request.app.state.scheduler)
 
 
-def device_of(request: Request) -> Device:
+async def device_of(request: Request) -> Device:
     """Return the device in the path, or the default one; 404 for an unknown one."""
-    return scheduler_of(request).device(request.path_params.get("device"))
+    return (await scheduler_of(request)).device(request.path_params.get("device"))
 
 
-def job_class_of(request: Request) -> str | None:
+async def job_class_of(request: Request) -> str | None:
     """Return the class in the path, or None; 404 for an unknown one."""
     found = request.path_params.get("job_class")
     if found is not None and found not in get_args(JobClass):
@@ -75,7 +78,7 @@ def peer_of(request: Request) -> str:
     return request.client.host.removeprefix("::ffff:")
 
 
-def accessible_limit_of(request: Request) -> RateLimit:
+async def accessible_limit_of(request: Request) -> RateLimit:
     """Return the limiter of the public path."""
     return cast(RateLimit, request.app.state.accessible_limit)
 

@@ -90,13 +90,13 @@ class QpuHttpAdapter:
     async def search(self, request: SliceRequest) -> str | None:
         """Read uids upward from the last known one and compare the context.
 
-        If the device has forgotten the last known uid, it may count from anew: what is not found then may
-        have run all the same.
+        The last known one is looked at too: a device that was restarted counts anew, so that it may have
+        given that very uid to this slice. If it does not know that uid any more, what is not found may have
+        run all the same.
         """
         walkable = request.last_uid is not None and await self._knows(request.last_uid)
-        start = int(request.last_uid) + 1 if walkable and request.last_uid is not None else 0
+        uid = int(request.last_uid) if walkable and request.last_uid is not None else 0
         missing = 0
-        uid = start
         while missing < _SEARCH_AHEAD:
             try:
                 data = await self._job(uid)

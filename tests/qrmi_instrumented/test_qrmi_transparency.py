@@ -2,74 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import os
-import threading
 
 import pytest
 import qrmi
 from opentelemetry import context
 
-from qwatch.qrmi import suppression, task_spans
+from qwatch.qrmi import suppression
 from qwatch.qrmi.instrument import InstrumentedResource, instrument
-from qwatch.qrmi.session_spans import MOST_IN_ONE_TRACE
-from qwatch.qrmi.values import ResourceStatus, Target, TaskResult
 
-
-class FakeResource:
-    """A resource without a network; results are ready at once."""
-
-    def __init__(self, name="FAKE", error=None):
-        self.name, self.error, self.count = name, error, 0
-
-    def _maybe(self, value):
-        if self.error is not None:
-            raise self.error
-        return value
-
-    def acquire(self):
-        return self._maybe("fake-session-token")
-
-    def release(self, id):
-        self._maybe(None)
-
-    def is_accessible(self):
-        return self._maybe(True)
-
-    def status(self):
-        return self._maybe(ResourceStatus(qrmi.ResourceStatusCode.Online))
-
-    def target(self):
-        return self._maybe(Target("[]"))
-
-    def metadata(self):
-        return self._maybe({"backend_name": self.name})
-
-    def resource_id(self):
-        return self.name
-
-    def resource_type(self):
-        return qrmi.ResourceType.PasqalCloud
-
-    def task_start(self, payload):
-        self.count += 1
-        return self._maybe(str(self.count))
-
-    def task_status(self, task_id):
-        return self._maybe(qrmi.TaskStatus.Completed)
-
-    def task_result(self, task_id):
-        return self._maybe(TaskResult("{}"))
-
-    def task_logs(self, task_id):
-        return self._maybe("log")
-
-    def task_stop(self, task_id):
-        return self._maybe(None)
-
-    def something_new(self):
-        return "of a newer QRMI"
+from .fake_resource import FakeResource
 
 
 def calls(payload):
@@ -276,108 +218,3 @@ def test_no_credential_in_anything_recorded(wheel_resource, north, telemetry, pa
         assert secret not in recorded
     credentials = [item.headers["x-munge-cred"] for item in north.requests if "x-munge-cred" in item.headers]
     assert len(credentials) == len(set(credentials)) > 5
-
-
-def test_long_sessions_link_their_tasks(telemetry, payload):
-    resource = instrument(FakeResource(), **telemetry.providers)
-    token = resource.acquire()
-    for _ in range(MOST_IN_ONE_TRACE + 3):
-        resource.task_result(resource.task_start(payload))
-    resource.release(token)
-    session, tasks = telemetry.one("session FAKE"), telemetry.named("task FAKE")
-    inside = [task for task in tasks if task.context.trace_id == session.context.trace_id]
-    assert tasks[: len(inside)] == inside
-    assert len(inside) == 199
-    roots = tasks[len(inside) :]
-    assert len({task.context.trace_id for task in roots}) == len(roots) == 3
-    for task in roots:
-        assert task.parent is None
-        assert session.context.span_id in {link.context.span_id for link in task.links}
-
-
-def test_open_tasks_stay_bounded(telemetry, payload, monkeypatch):
-    monkeypatch.setattr(task_spans, "MOST_OPEN", 50)
-    monkeypatch.setattr(task_spans, "MOST_ENDED", 20)
-    resource = instrument(FakeResource(), **telemetry.providers)
-    resource.acquire()
-    for number in range(3000):
-        identifier = resource.task_start(payload)
-        if number % 3:
-            resource.task_status(identifier)
-        if number % 100 == 0:
-            telemetry.exporter.clear()
-    assert len(resource._spans.tasks) <= 100
-    assert len(resource._spans.tasks._ended) <= 20
-    telemetry.exporter.clear()
-    resource.close()
-    assert len(telemetry.named("task FAKE")) <= 100
-
-
-def test_a_hundred_thousand_tasks_leave_nothing_behind(payload):
-    resource = instrument(FakeResource())
-
-    def batch(count):
-        for _ in range(count):
-            resource.task_status(resource.task_start(payload))
-        gc.collect()
-        return len(gc.get_objects())
-
-    before = batch(3000)
-    assert batch(97_000) < before + 500
-
-
-def test_threads_may_share_it(telemetry, payload):
-    resource = instrument(FakeResource(), **telemetry.providers)
-    resource.acquire()
-
-    def work():
-        for _ in range(50):
-            identifier = resource.task_start(payload)
-            resource.task_status(identifier)
-            resource.task_result(identifier)
-
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    resource.close()
-    assert len(telemetry.named("task FAKE")) == 300
-    assert len(telemetry.named("wait FAKE")) == 300
-    assert len(telemetry.named("session FAKE")) == 1
-
-
-def test_a_forked_process_leaves_the_parents_spans_alone(telemetry, payload):
-    resource = instrument(FakeResource(), **telemetry.providers)
-    resource.acquire()
-    resource.task_start(payload)
-    reading, writing = os.pipe()
-    process = os.fork()
-    if process == 0:
-        try:
-            resource.task_result(resource.task_start(payload))
-            resource.close()
-            names = [span.name for span in telemetry.spans]
-            parent = telemetry.spans[-1].parent.span_id
-            os.write(writing, json.dumps([names, parent]).encode())
-        finally:
-            os._exit(0)
-    os.waitpid(process, 0)
-    names, parent = json.loads(os.read(reading, 10_000))
-    os.close(reading)
-    os.close(writing)
-    assert names == ["acquire FAKE", "task_start FAKE", "task_start FAKE", "task_result FAKE", "task FAKE"]
-    resource.close()
-    assert telemetry.one("session FAKE").context.span_id == parent
-
-
-def test_spans_of_a_resource_that_is_gone_end_with_the_next_session(telemetry, payload):
-    resource = instrument(FakeResource(), **telemetry.providers)
-    resource.acquire()
-    resource.task_start(payload)
-    del resource
-    gc.collect()
-    assert telemetry.named("session FAKE") == []
-    instrument(FakeResource(name="OTHER"), **telemetry.providers).acquire()
-    assert len(telemetry.named("session FAKE")) == 1
-    assert len(telemetry.named("task FAKE")) == 1
