@@ -57,11 +57,11 @@ $(BIN)/python:
 $(VENV)/installed-up: pyproject.toml setup.py | $(BIN)/python
 	@echo "installing qwatch into $(VENV) …"
 	@$(BIN)/python -m pip install -q --upgrade 'pip>=23.1'
-	@$(BIN)/python -m pip install -q -e '.[up]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -e '.[up]'
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml setup.py | $(BIN)/python
 	@echo "installing qwatch and what its tests need into $(VENV) …"
 	@$(BIN)/python -m pip install -q --upgrade 'pip>=23.1'
-	@$(BIN)/python -m pip install -q -e '.[test]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q -e '.[test]'
 	@touch $@ $(VENV)/installed-up

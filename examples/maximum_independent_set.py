@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--qpu", help="the QPU, by default the job's; 'emulator' for one in this process")
     parser.add_argument("--atoms", type=int, default=7, help="vertices of the graph")
     parser.add_argument("--shots", type=int, default=200, help="shots of each job")
-    parser.add_argument("--iterations", type=int, default=30, help="jobs")
+    parser.add_argument("--iterations", type=int, default=30, help="jobs, at least 5")
     parser.add_argument("--graph", type=int, default=1, help="number of the random graph")
     options = parser.parse_args(arguments)
     points = lattice_graph(options.atoms, options.graph)

@@ -19,6 +19,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from ..telemetry.redaction import redact
 from ..telemetry.trace_context import TRACEPARENT, format_traceparent
 from ..telemetry.tracing import TRACE_DIRECTORY, Tracing, configure_tracing
+from .guard import Guard
 from .instrumented_resource import InstrumentedResource
 from .job_attributes import JOB_CLASS_VARIABLE
 from .location import (
@@ -40,6 +41,7 @@ SERVICE_NAME = "qwatch-run"
 SITE_HOOK = Path(__file__).parent / "site_hook"
 
 _log = logging.getLogger(__name__)
+_GUARD = Guard("set-up of tracing")
 
 
 class ProgramNotStartedError(RuntimeError):
@@ -77,7 +79,8 @@ def run_program(
     directory = environment.get(TRACE_DIRECTORY) or location.trace_directory
     tracing = Tracing()
     if directory or has_destination(environment):
-        tracing = configure_tracing(SERVICE_NAME, trace_directory=Path(directory) if directory else None)
+        with _GUARD:
+            tracing = configure_tracing(SERVICE_NAME, trace_directory=Path(directory) if directory else None)
     try:
         with (
             ForwardedSignals() as signals,

@@ -88,7 +88,8 @@ class TraceHandover:
 
     def _work(self) -> None:
         context.attach(suppressed_context())
-        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        encrypted = self._address.url.startswith("https:")
+        with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, verify=encrypted) as client:
             while True:
                 try:
                     message = self._queue.get(timeout=_IDLE_SECONDS)

@@ -12,16 +12,28 @@ import httpx
 import pytest
 
 
-@pytest.fixture
-def qpu(run_device: Any) -> Iterator[Any]:
-    with run_device() as device:
-        yield device
+@pytest.fixture(scope="module")
+def stand(run_daemon: Any, run_device: Any, device_at: Any) -> Iterator[tuple[Any, Any]]:
+    with run_device() as qpu, run_daemon(devices=[device_at(qpu.url)]) as daemon:
+        yield qpu, daemon
 
 
 @pytest.fixture
-def daemon(run_daemon: Any, qpu: Any, device_at: Any) -> Iterator[Any]:
-    with run_daemon(devices=[device_at(qpu.url)]) as found:
-        yield found
+def qpu(stand: tuple[Any, Any]) -> Iterator[Any]:
+    """A healthy QPU that has not executed anything yet; made healthy again at the end."""
+    qpu, daemon = stand
+    qpu.executions.clear()
+    yield qpu
+    qpu.stop()
+    qpu.word, qpu.error, qpu.refusal, qpu.shot_rate = "UP", None, None, 1000.0
+    qpu.start()
+    if daemon.process.poll() is None:
+        daemon.until_online()
+
+
+@pytest.fixture
+def daemon(stand: tuple[Any, Any]) -> Any:
+    return stand[1]
 
 
 def test_jobs_wait_while_the_qpu_is_unreachable_and_run_when_it_is_back(
@@ -117,30 +129,30 @@ def test_a_qpu_that_goes_out_of_service_between_two_looks_keeps_the_job_waiting(
 
 
 def test_work_that_waits_for_a_flaky_qpu_is_never_called_idle(
-    run_daemon: Any, run_device: Any, device_at: Any, sequence_text: str, wait_until: Any
+    daemon: Any, qpu: Any, sequence_text: str, wait_until: Any
 ) -> None:
     """The QPU calls itself operational and answers each POST with 500: its time is not the users' idleness."""
-    with run_device() as qpu, run_daemon(devices=[device_at(qpu.url, status_interval=0.5)]) as daemon:
-        token = daemon.acquire()
-        daemon.finished(daemon.submit(token, sequence_text, 101))
-        qpu.refusal = (500, "internal error")
-        number = daemon.submit(token, sequence_text, 102)
-        wait_until(lambda: daemon.logs(number).count("queued again") >= 1)
-        idle = daemon.metric("qpu_time_seconds_total", activity="idle")
-        wait_until(lambda: daemon.logs(number).count("queued again") >= 3)
-        assert daemon.metric("qpu_time_seconds_total", activity="idle") - idle < 0.1
-        qpu.refusal = None
-        assert daemon.finished(number)["status"] == "DONE"
-        assert qpu.shots() == [101, 102]
+    token = daemon.acquire()
+    daemon.finished(daemon.submit(token, sequence_text, 101))
+    qpu.refusal = (500, "internal error")
+    number = daemon.submit(token, sequence_text, 102)
+    wait_until(lambda: daemon.logs(number).count("queued again") >= 1)
+    idle = daemon.metric("qpu_time_seconds_total", activity="idle")
+    wait_until(lambda: daemon.logs(number).count("queued again") >= 5)
+    assert daemon.metric("qpu_time_seconds_total", activity="idle") - idle < 0.1
+    qpu.refusal = None
+    assert daemon.finished(number)["status"] == "DONE"
+    assert qpu.shots() == [101, 102]
 
 
 @pytest.mark.parametrize(
     ("status", "reason"), [(400, "user_error"), (422, "user_error"), (413, "user_error"), (404, "device_error")]
 )
 def test_a_job_that_the_qpu_refuses_ends_in_error_and_the_next_one_runs(
-    daemon: Any, qpu: Any, sequence_text: str, status: int, reason: str, wait_until: Any
+    daemon: Any, qpu: Any, sequence_text: str, status: int, reason: str
 ) -> None:
     qpu.refusal = (status, "the pulse is too strong")
+    before = daemon.metric("qpu_jobs_finished_total", state="error", reason=reason)
     token = daemon.acquire()
     job = daemon.finished(daemon.submit(token, sequence_text, 101))
     assert (job["status"], job["reason"], job["shots_executed"]) == ("ERROR", reason, 0)
@@ -148,7 +160,7 @@ def test_a_job_that_the_qpu_refuses_ends_in_error_and_the_next_one_runs(
     assert "the pulse is too strong" in daemon.logs(job["id"])
     qpu.refusal = None
     assert daemon.finished(daemon.submit(token, sequence_text, 102))["status"] == "DONE"
-    assert daemon.metric("qpu_jobs_finished_total", state="error", reason=reason) == 1
+    assert daemon.metric("qpu_jobs_finished_total", state="error", reason=reason) == before + 1
 
 
 def test_a_job_that_fails_on_the_qpu_ends_in_error_with_the_reason_in_its_log(

@@ -223,3 +223,11 @@ def test_a_python_without_qwatch_runs_the_program_as_ever(tmp_path):
         check=False,
     )
     assert (result.stdout, result.stderr) == ("another library SourceFileLoader False\n", "")
+
+
+def test_a_trace_folder_that_cannot_be_written_costs_nothing_but_the_traces(environment, north, tmp_path):
+    (tmp_path / "traces").touch()
+    result, _ = run_traced(environment, tmp_path, [sys.executable, "-c", PLAIN + "raise SystemExit(9)"])
+    assert result.returncode == 9
+    assert result.stdout.strip() == '{"counter": {"01": 5}}'
+    assert list(north.sessions.values()) == ["released"]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import qrmi
+from opentelemetry.trace import NoOpTracerProvider
 
 from qwatch.qrmi import trace_handover
 from qwatch.qrmi.instrument import instrument
@@ -56,7 +57,7 @@ def test_the_older_variable_is_read_too(north, munged, telemetry, payload, monke
 
 
 def test_nothing_is_posted_without_a_trace(wheel_resource, north, payload, monkeypatch):
-    resource = instrument(wheel_resource, sdk="pulser")
+    resource = instrument(wheel_resource, sdk="pulser", tracer_provider=NoOpTracerProvider())
     monkeypatch.setenv("EMU_QRMI_JOB_ACQUISITION_TOKEN", resource.acquire())
     resource.task_start(payload)
     resource.close()
