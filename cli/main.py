@@ -213,10 +213,12 @@ def _is_users(error: Exception) -> bool:
 
     from ..qrmi.local_auth import TokenFileError
     from ..qrmi.location import ResourceNotAvailableError
+    from ..qrmi.program import ProgramNotStartedError
     from .failure import CommandFailedError
 
     known: list[type[Exception]] = [
         CommandFailedError,
+        ProgramNotStartedError,
         ResourceNotAvailableError,
         TokenFileError,
         qrmi.QrmiError,
