@@ -202,7 +202,10 @@ def main() -> None:
             raise
         from ..telemetry.redaction import redact
 
-        for line in str(error).splitlines():
+        text = str(error)
+        if isinstance(error, OSError) and error.filename is not None:
+            text = f"{error.filename}: {error.strerror}"
+        for line in text.splitlines():
             typer.echo(f"qwatch: {redact(line)}", err=True)
         sys.exit(1)
 

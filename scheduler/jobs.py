@@ -13,13 +13,17 @@ from .sessions import Session
 from .tables import UNFINISHED, WITHOUT_SPANS, job_log, job_payloads, job_results, jobs
 
 # Made once: to build a statement costs SQLAlchemy several times what it costs to execute it.
-_INSERT_JOB = insert(jobs)
+_INSERT_JOBS = insert(jobs).returning(jobs.c.id, sort_by_parameter_order=True)
 _INSERT_PAYLOAD = insert(job_payloads)
 _INSERT_LOG = insert(job_log)
 _INSERT_RESULTS = insert(job_results)
 _JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
 _PAYLOAD = select(job_payloads.c.sequence).where(job_payloads.c.job_id == bindparam("job_id"))
 _RESULTS = select(job_results.c.results).where(job_results.c.job_id == bindparam("job_id"))
+
+
+LARGEST_ID = 2**31 - 1
+"""QRMI reads a job's number as a signed integer of 32 bits."""
 
 
 class JobState(StrEnum):
@@ -95,10 +99,9 @@ class JobEnd:
     results: str | None = None
 
 
-def create(connection: Connection, session: Session, new: NewJob) -> int:
-    """Write a job and its payload as PENDING and return its number."""
-    inserted = connection.execute(
-        _INSERT_JOB,
+def create(connection: Connection, new: Sequence[tuple[Session, NewJob]]) -> list[int]:
+    """Write jobs with their payloads as PENDING and return their numbers, in the same order."""
+    rows = [
         {
             "session_id": session.id,
             "uid": session.uid,
@@ -106,20 +109,23 @@ def create(connection: Connection, session: Session, new: NewJob) -> int:
             "account": session.account,
             "slurm_job_id": session.slurm_job_id,
             "qpu_id": session.qpu_id,
-            "resource_type": new.resource_type,
-            "job_class": new.job_class,
-            "shots_requested": new.shots,
+            "resource_type": job.resource_type,
+            "job_class": job.job_class,
+            "shots_requested": job.shots,
             "state": JobState.PENDING.value,
-            "received_at": new.received_at,
-            "created_at": new.created_at,
-            "traceparent": new.traceparent,
-            "trace_id": new.trace_id,
-        },
-    ).inserted_primary_key
-    assert inserted is not None
-    job_id = int(inserted[0])
-    connection.execute(_INSERT_PAYLOAD, {"job_id": job_id, "sequence": new.sequence})
-    return job_id
+            "received_at": job.received_at,
+            "created_at": job.created_at,
+            "traceparent": job.traceparent,
+            "trace_id": job.trace_id,
+        }
+        for session, job in new
+    ]
+    numbers = [int(number) for number in connection.execute(_INSERT_JOBS, rows).scalars()]
+    payloads = [
+        {"job_id": number, "sequence": job.sequence} for number, (_, job) in zip(numbers, new, strict=True)
+    ]
+    connection.execute(_INSERT_PAYLOAD, payloads)
+    return numbers
 
 
 def find(connection: Connection, job_id: int) -> Job | None:
@@ -241,7 +247,12 @@ def without_spans(connection: Connection) -> list[int]:
 
 def log(connection: Connection, job_id: int, at: float, line: str) -> None:
     """Append a line to the log that the job's user can read."""
-    connection.execute(_INSERT_LOG, {"job_id": job_id, "at": at, "line": line})
+    log_all(connection, [(job_id, at, line)])
+
+
+def log_all(connection: Connection, lines: Sequence[tuple[int, float, str]]) -> None:
+    """Append lines to the logs of jobs, each given as (job, Unix seconds, line)."""
+    connection.execute(_INSERT_LOG, [{"job_id": job_id, "at": at, "line": line} for job_id, at, line in lines])
 
 
 def log_lines(connection: Connection, job_id: int) -> list[tuple[float, str]]:

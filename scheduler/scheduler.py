@@ -32,13 +32,13 @@ from .policies.policy import policy_named
 from .sessions import NewSession, Session
 from .settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
 from .store import Store
+from .submissions import Submission, queue_all
 from .trace_emission import TraceEmitter
 from .validation import check_job
 
 _SAVE_SECONDS = 15.0
 _SAVE_MARGIN_SECONDS = 1.5
 _STOP_SECONDS = 3.0
-_LARGEST_ID = 2**31 - 1
 
 
 class Scheduler:
@@ -206,16 +206,9 @@ class Scheduler:
             trace_id=None if context is None else trace.format_trace_id(context.trace_id),
         )
 
-        def work(connection: Connection) -> Job:
-            session = self._open_session(connection, token, uid, device)
-            job_id = jobs.create(connection, session, new)
-            if job_id > _LARGEST_ID:
-                raise UnavailableError("the store's job numbers have reached 2^31; begin a new store")
-            jobs.log(connection, job_id, now, f"queued as {new.job_class} with {shots} shots")
-            return _as_created(job_id, session, new)
-
+        submission = Submission(token, uid, device.name, new)
         try:
-            job = await self.store.write(work, timeout=self.api.store_timeout)
+            job = await self.store.write_together(queue_all, submission, timeout=self.api.store_timeout)
         except PermissionDeniedError:
             self._rejected(device, "unauthorized")
             raise
@@ -233,7 +226,8 @@ class Scheduler:
         return await self.store.read(work, timeout=self.api.store_timeout)
 
     async def jobs_of(self, uid: int, device: str | None, limit: int, before: int | None) -> list[Job]:
-        """Return a user's jobs, newest first."""
+        """Return a user's jobs, newest first, at most ``limit``, with numbers below ``before``."""
+        before = None if before is None else min(before, jobs.LARGEST_ID + 1)
         found = await self.store.read(
             lambda connection: jobs.of_user(connection, uid, device, limit, before),
             timeout=self.api.store_timeout,
@@ -289,20 +283,8 @@ class Scheduler:
 
         await self.store.write(work, timeout=self.api.store_timeout)
 
-    def _open_session(self, connection: Connection, token: str, uid: int, device: Device) -> Session:
-        session = sessions.find(connection, token)
-        if session is None or session.uid != uid:
-            raise PermissionDeniedError("the session is not known; acquire the resource first")
-        if session.ended_at is not None:
-            raise PermissionDeniedError(
-                f"the session has ended ({session.outcome}); acquire the resource again"
-            )
-        if session.qpu_id != device.name:
-            raise PermissionDeniedError(f"the session is for device {session.qpu_id}, not {device.name}")
-        return session
-
     def _own_job(self, connection: Connection, job_id: int, uid: int, sees_all: bool) -> Job:
-        job = jobs.find(connection, job_id) if 0 < job_id <= _LARGEST_ID else None
+        job = jobs.find(connection, job_id) if 0 < job_id <= jobs.LARGEST_ID else None
         if job is None or (job.uid != uid and not sees_all):
             raise NotFoundError(f"there is no job {job_id} of yours")
         return job
@@ -325,33 +307,3 @@ class Scheduler:
             await asyncio.sleep(_SAVE_SECONDS)
             for device in self.devices.values():
                 await device.save_time()
-
-
-def _as_created(job_id: int, session: Session, new: NewJob) -> Job:
-    return Job(
-        id=job_id,
-        session_id=session.id,
-        uid=session.uid,
-        user_name=session.user_name,
-        account=session.account,
-        slurm_job_id=session.slurm_job_id,
-        qpu_id=session.qpu_id,
-        resource_type=new.resource_type,
-        job_class=new.job_class,
-        sdk=None,
-        shots_requested=new.shots,
-        shots_executed=0,
-        state=JobState.PENDING,
-        reason="none",
-        message=None,
-        received_at=new.received_at,
-        created_at=new.created_at,
-        started_at=None,
-        ended_at=None,
-        busy_seconds=0.0,
-        cancel_requested=False,
-        possible_double=False,
-        traceparent=new.traceparent,
-        trace_id=new.trace_id,
-        spans_emitted=False,
-    )

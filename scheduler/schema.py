@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from .errors import ConfigurationError
 
@@ -26,7 +26,7 @@ def upgrade(engine: Engine) -> str:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except OperationalError as error:
+    except DatabaseError as error:
         raise ConfigurationError(f"store {engine.url}: cannot be opened: {error.orig}") from error
     except CommandError as error:
         raise ConfigurationError(

@@ -1,7 +1,8 @@
 """The durable store: one writer with group commit, and readers beside it.
 
 Every write is a function of a connection. Writes that wait together share one transaction and one fsync;
-each caller goes on only after the commit. On SQLite: WAL, ``synchronous=FULL``.
+each caller goes on only after the commit. Those of one kind can share statements, too. On SQLite: WAL,
+``synchronous=FULL``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,7 @@ from ..telemetry import own_metrics
 from ..telemetry.instruments import Instruments
 from .errors import ConfigurationError, UnavailableError
 
+I = TypeVar("I")  # noqa: E741
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
@@ -33,15 +35,20 @@ _BATCH = 256
 _LOCK_WAIT_MILLISECONDS = 1000
 _RETRY_SECONDS = 0.1
 _STOP_SECONDS = 2.0
+_COMPANY_SECONDS = 0.01
 _READERS = 4
+
+Together = Callable[[Connection, Sequence[I]], Sequence[T | Exception]]
+"""Writes items and returns for each its value, or why it was refused (and nothing was written of it)."""
 
 
 @dataclass(slots=True, eq=False)
-class _Write(Generic[T]):
-    work: Callable[[Connection], T]
-    future: asyncio.Future[T]
+class _Write(Generic[I, T]):
+    together: Together[I, T]
+    item: I
+    future: asyncio.Future[T] | None
     deadline: float | None
-    outcome: T | BaseException | None = field(default=None)
+    outcome: T | Exception | None = field(default=None)
 
 
 class Store:
@@ -50,7 +57,7 @@ class Store:
     def __init__(self, url: str, instruments: Instruments) -> None:
         self._instruments = instruments
         self.engine = _engine(url)
-        self._writes: queue.SimpleQueue[_Write[Any] | None] = queue.SimpleQueue()
+        self._writes: queue.SimpleQueue[_Write[Any, Any] | None] = queue.SimpleQueue()
         self._writer: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="qwatch-store-read")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,27 +86,32 @@ class Store:
         Raises:
             UnavailableError: the store could not serve within ``timeout``; nothing was written.
         """
+        return await self.write_together(_each, work, timeout=timeout)
+
+    async def write_together(self, together: Together[I, T], item: I, *, timeout: float | None = None) -> T:
+        """Like :meth:`write`, but items of one function that wait together are given to it in one call.
+
+        Raises:
+            UnavailableError: the store could not serve within ``timeout``; nothing was written.
+            Exception: the one that ``together`` returned for this item.
+        """
         if self._loop is None:
             raise RuntimeError("the store was not started")
         deadline = None if timeout is None else time.monotonic() + timeout
-        entry = _Write(work, self._loop.create_future(), deadline)
+        future: asyncio.Future[T] = self._loop.create_future()
         started = time.perf_counter()
-        self._writes.put(entry)
+        self._writes.put(_Write(together, item, future, deadline))
         try:
-            # Shielded: a client that goes away must not undo a commit that others share.
-            return await asyncio.shield(entry.future)
+            # A client that goes away cancels its future, not the commit, which others share.
+            return await future
         finally:
             self._instruments.observe(
                 own_metrics.STORE_DURATION, time.perf_counter() - started, operation="write"
             )
 
-    def write_later(self, work: Callable[[Connection], object]) -> None:
-        """Run ``work`` in the next transaction without waiting for it; a failure is logged."""
-        if self._loop is None:
-            raise RuntimeError("the store was not started")
-        future: asyncio.Future[object] = self._loop.create_future()
-        future.add_done_callback(_log_failure)
-        self._writes.put(_Write(work, future, None))
+    def write_later(self, together: Together[I, None], item: I) -> None:
+        """Write ``item`` in the next transaction without waiting for it; a failure is logged."""
+        self._writes.put(_Write(together, item, None, None))
 
     async def read(self, work: Callable[[Connection], T], *, timeout: float = 5.0) -> T:
         """Run ``work`` on a read connection and return its value.
@@ -132,28 +144,31 @@ class Store:
             if batch := self._queued(_BATCH, wait=True):
                 self._commit(batch)
 
-    def _queued(self, most: float, *, wait: bool = False) -> list[_Write[Any]]:
-        """Take at most ``most`` writes off the queue, with ``wait`` at least one unless the store stops."""
-        taken: list[_Write[Any]] = []
+    def _queued(self, most: float, *, wait: bool = False) -> list[_Write[Any, Any]]:
+        """Take at most ``most`` writes off the queue, with ``wait`` at least one unless the store stops.
+
+        What nobody waits for precedes a write that somebody does: it waits a moment for that one's commit.
+        """
+        taken: list[_Write[Any, Any]] = []
         while len(taken) < most and self._stop_at is None:
             try:
-                entry = self._writes.get(block=wait and not taken)
+                entry = self._writes.get(block=wait, timeout=_COMPANY_SECONDS if taken else None)
             except queue.Empty:
                 break
             if entry is None:
                 self._stop_at = time.monotonic() + _STOP_SECONDS
             else:
                 taken.append(entry)
+                wait = wait and entry.future is None
         return taken
 
-    def _commit(self, batch: list[_Write[Any]], *, alone: bool = False) -> None:
+    def _commit(self, batch: list[_Write[Any, Any]], *, alone: bool = False) -> None:
         """Commit ``batch`` together; if one of it fails, each by itself, so that it fails alone."""
         waiting = batch
         while waiting := self._expire(waiting):
             try:
                 with self.engine.begin() as connection:
-                    for entry in waiting:
-                        entry.outcome = entry.work(connection)
+                    _do(connection, waiting)
                 self._resolve(waiting)
                 return
             except OperationalError as error:
@@ -171,7 +186,7 @@ class Store:
                     self._commit([entry], alone=True)
                 return
 
-    def _expire(self, entries: list[_Write[Any]]) -> list[_Write[Any]]:
+    def _expire(self, entries: list[_Write[Any, Any]]) -> list[_Write[Any, Any]]:
         now = time.monotonic()
         stopped = self._stop_at is not None and now > self._stop_at
         expired = [
@@ -183,7 +198,7 @@ class Store:
             self._resolve(expired)
         return [entry for entry in entries if entry not in expired] if expired else entries
 
-    def _resolve(self, entries: list[_Write[Any]]) -> None:
+    def _resolve(self, entries: list[_Write[Any, Any]]) -> None:
         assert self._loop is not None
         try:
             self._loop.call_soon_threadsafe(_set_outcomes, list(entries))
@@ -191,19 +206,32 @@ class Store:
             _logger.warning("%d writes were committed after the daemon had stopped", len(entries))
 
 
-def _set_outcomes(entries: list[_Write[Any]]) -> None:
+def _each(connection: Connection, works: Sequence[Callable[[Connection], T]]) -> list[T]:
+    return [work(connection) for work in works]
+
+
+def _do(connection: Connection, entries: list[_Write[Any, Any]]) -> None:
+    kinds: dict[Together[Any, Any], list[_Write[Any, Any]]] = {}
     for entry in entries:
-        if entry.future.done():
+        kinds.setdefault(entry.together, []).append(entry)
+    for together, members in kinds.items():
+        outcomes = together(connection, [member.item for member in members])
+        for member, outcome in zip(members, outcomes, strict=True):
+            member.outcome = outcome
+
+
+def _set_outcomes(entries: list[_Write[Any, Any]]) -> None:
+    for entry in entries:
+        outcome = entry.outcome
+        if entry.future is None:
+            if isinstance(outcome, Exception):
+                _logger.error("a write failed: %s", outcome)
+        elif entry.future.done():
             continue
-        if isinstance(entry.outcome, BaseException):
-            entry.future.set_exception(entry.outcome)
+        elif isinstance(outcome, Exception):
+            entry.future.set_exception(outcome)
         else:
-            entry.future.set_result(entry.outcome)
-
-
-def _log_failure(future: asyncio.Future[object]) -> None:
-    if not future.cancelled() and (error := future.exception()) is not None:
-        _logger.error("a write failed: %s", error)
+            entry.future.set_result(outcome)
 
 
 def _reason(error: DBAPIError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 from .errors import InvalidRequestError
@@ -29,11 +30,12 @@ class DeviceLimits:
             data = {}
         if not isinstance(data, dict):
             data = {}
+        name = data.get("name")
         return cls(
-            name=data.get("name"),
-            max_runs=data.get("max_runs"),
-            max_atom_num=data.get("max_atom_num"),
-            max_sequence_duration=data.get("max_sequence_duration"),
+            name=name if isinstance(name, str) else None,
+            max_runs=_limit(data, "max_runs"),
+            max_atom_num=_limit(data, "max_atom_num"),
+            max_sequence_duration=_limit(data, "max_sequence_duration"),
         )
 
 
@@ -64,7 +66,8 @@ def check_job(sequence: str, shots: int, limits: DeviceLimits, most_shots: int) 
     name = device.get("name") if isinstance(device, dict) else device
     if limits.name is not None and name != limits.name:
         raise InvalidRequestError(
-            f"sequence: made for device {name!r}, this is {limits.name!r}; take the device from its specs"
+            f"sequence: made for device {shortened(name)}, this is {limits.name!r}; "
+            "take the device from its specs"
         )
     if program.get("variables"):
         raise InvalidRequestError("sequence: is parametrized; build it before it is submitted")
@@ -76,6 +79,11 @@ def check_job(sequence: str, shots: int, limits: DeviceLimits, most_shots: int) 
             f"sequence: {len(register)} atoms, the device {limits.name} holds {limits.max_atom_num}"
         )
     return SequenceFacts(size=len(sequence), register_size=len(register))
+
+
+def _limit(specs: dict[str, Any], key: str) -> int | None:
+    value = specs.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _parsed(sequence: str) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class QwatchProcess:
         assert self.process is not None
         return self.process.pid
 
-    def start(self) -> None:
+    def spawn(self) -> None:
         with self.log_file.open("ab") as output:
             self.process = subprocess.Popen(
                 [*QWATCH, *self._verb],
@@ -251,12 +251,15 @@ class Daemon(QwatchProcess):
 
     def start(self, *, online: bool = True) -> None:
         """Start it and wait until it answers, and with ``online`` until its devices take work."""
-        self.file.write_text(yaml.safe_dump(self.configuration), encoding="utf-8")
-        super().start()
+        self.write_configuration()
+        self.spawn()
         _wait_until(self.answers, f"the daemon does not answer: {self.log_file}")
         if online:
             for device in self.configuration["devices"]:
                 self.until_online(device["name"])
+
+    def write_configuration(self) -> None:
+        self.file.write_text(yaml.safe_dump(self.configuration), encoding="utf-8")
 
     def answers(self) -> bool:
         assert self.process is not None
@@ -356,7 +359,7 @@ class Emulator(QwatchProcess):
         super().__init__(directory, "emulator", "emulate", "--settings", str(file))
 
     def start(self) -> None:
-        super().start()
+        self.spawn()
 
         def answers() -> bool:
             try:
@@ -581,7 +584,8 @@ def run_daemon(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[],
         finally:
             daemon.cleanup()
         if daemon.log_file.exists():
-            assert "Traceback" not in daemon.log, daemon.log
+            failures = [line[:2000] for line in daemon.log.splitlines() if "Traceback" in line]
+            assert not failures, failures[0]
             for credential in ("qws_", "qwt_", "MUNGE:"):
                 assert credential not in daemon.log
 

@@ -51,7 +51,8 @@ def create_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGIApp:
     application.state.authenticator = authenticator
     application.state.accessible_limit = RateLimit(scheduler.api.accessible_per_second)
     for prefix in PREFIXES:
-        for part in (device_routes, session_routes, job_routes):
+        # Routes are tried in this order: what is asked most often comes first.
+        for part in (job_routes, session_routes, device_routes):
             application.include_router(part.router, prefix=prefix, include_in_schema=prefix == "")
     application.add_exception_handler(SchedulerError, _scheduler_error)
     application.add_exception_handler(RequestValidationError, _invalid)

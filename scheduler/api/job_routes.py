@@ -10,20 +10,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from ..errors import PermissionDeniedError
 from .messages import JobList, JobReply, JobRequest, LogReply, TraceRequest
-from .request_context import DeviceDependency, JobClassDependency, SchedulerDependency, UserDependency
+from .request_context import DeviceDependency, SchedulerDependency, SubmissionDependency, UserDependency
 
 router = APIRouter(tags=["jobs"])
 
 
 @router.post("/jobs", status_code=201)
-async def submit(
-    body: JobRequest,
-    request: Request,
-    scheduler: SchedulerDependency,
-    device: DeviceDependency,
-    job_class: JobClassDependency,
-    user: UserDependency,
-) -> JobReply:
+async def submit(body: JobRequest, request: Request, to: SubmissionDependency) -> JobReply:
     """Queue a job in the session that ``x-warden-session`` names; the reply means that it is durable."""
     received_at = time.time()
     token = request.headers.get("x-warden-session")
@@ -31,13 +24,13 @@ async def submit(
         raise PermissionDeniedError(
             "no session: the header x-warden-session is missing; acquire the resource first"
         )
-    job = await scheduler.submit(
-        device,
+    job = await to.scheduler.submit(
+        to.device,
         token,
-        user.uid,
+        to.user.uid,
         body.sequence,
         body.shots,
-        job_class=job_class,
+        job_class=to.job_class,
         traceparent=request.headers.get("traceparent"),
         received_at=received_at,
     )

@@ -9,6 +9,7 @@ import threading
 import time
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ...qrmi.local_auth import TokenFileError, read_token
 from ...telemetry.redaction import TOKEN_PREFIX
@@ -38,9 +39,10 @@ class LocalAuthenticator:
         """Compare the token, the address and the Host header (DNS rebinding)."""
         if ip_address(proof.peer) not in LOOPBACK and proof.peer != "::1":
             raise AuthenticationError("auth: local answers on loopback only")
-        host = proof.host_header.rpartition(":")[0] or proof.host_header
-        if host.strip("[]") not in ("localhost", "127.0.0.1", "::1") and not host.startswith("127."):
-            raise AuthenticationError(f"auth: local does not answer for the host name {host!r}")
+        if not _names_loopback(proof.host_header):
+            raise AuthenticationError(
+                f"auth: local does not answer for the host name {proof.host_header!r}; use localhost"
+            )
         if proof.authorization is None:
             raise AuthenticationError(
                 "no local token: the header authorization is missing; this daemon runs with auth: local, "
@@ -57,6 +59,15 @@ class LocalAuthenticator:
             administers=True,
             creates_sessions_for_others=True,
         )
+
+
+def _names_loopback(host_header: str) -> bool:
+    """Whether a Host header names this host by ``localhost`` or by a loopback address, with or without port."""
+    try:
+        host = urlsplit(f"//{host_header}").hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class _FailureLimit:

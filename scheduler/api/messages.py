@@ -12,8 +12,8 @@ from ..jobs import Job
 class SessionRequest(BaseModel):
     """``POST /sessions``: for whom, and for which Slurm job."""
 
-    user_id: str
-    slurm_job_id: str | None = None
+    user_id: str = Field(max_length=10)
+    slurm_job_id: str | None = Field(None, max_length=255)
 
     @field_validator("user_id", "slurm_job_id", mode="before")
     @classmethod

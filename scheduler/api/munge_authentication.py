@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import Connection, delete, insert, select
@@ -83,17 +84,21 @@ class MungeAuthenticator:
         self._seen[digest] = expires_at
         if proof.changes:
             # Goes into the next commit, which is the request's own; munged itself remembers the others.
-            self._store.write_later(
-                lambda connection: connection.execute(
-                    _INSERT_SEEN, {"sha256": digest, "expires_at": expires_at}
-                )
-            )
+            self._store.write_later(_remember, (digest, expires_at))
         if time.monotonic() - self._pruned_at > _LONGEST_AGE_SECONDS:
             self._pruned_at = time.monotonic()
             now = time.time()
             self._seen = {key: until for key, until in self._seen.items() if until > now}
-            self._store.write_later(
-                lambda connection: connection.execute(
-                    delete(credentials_seen).where(credentials_seen.c.expires_at < now)
-                )
-            )
+            self._store.write_later(_forget, now)
+
+
+def _remember(connection: Connection, seen: Sequence[tuple[str, float]]) -> list[None]:
+    connection.execute(
+        _INSERT_SEEN, [{"sha256": digest, "expires_at": expires_at} for digest, expires_at in seen]
+    )
+    return [None] * len(seen)
+
+
+def _forget(connection: Connection, moments: Sequence[float]) -> list[None]:
+    connection.execute(delete(credentials_seen).where(credentials_seen.c.expires_at < max(moments)))
+    return [None] * len(moments)

@@ -5,6 +5,7 @@ All are coroutines, also those that wait for nothing: FastAPI would run plain fu
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, cast, get_args
 
 from fastapi import Depends, Request
@@ -71,6 +72,26 @@ async def administrator_of(identity: Annotated[Identity, Depends(identity_of)]) 
     return identity
 
 
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Where a job is submitted to, and by whom."""
+
+    scheduler: Scheduler
+    device: Device
+    job_class: str | None
+    user: Identity
+
+
+async def submission_of(request: Request) -> Submission:
+    """Return it after all of the checks above; one dependency, since each costs FastAPI more than its work."""
+    return Submission(
+        scheduler=await scheduler_of(request),
+        device=await device_of(request),
+        job_class=await job_class_of(request),
+        user=await user_of(await identity_of(request)),
+    )
+
+
 def peer_of(request: Request) -> str:
     """Return the address that the request comes from."""
     if request.client is None:
@@ -85,7 +106,7 @@ async def accessible_limit_of(request: Request) -> RateLimit:
 
 SchedulerDependency = Annotated[Scheduler, Depends(scheduler_of)]
 DeviceDependency = Annotated[Device, Depends(device_of)]
-JobClassDependency = Annotated[str | None, Depends(job_class_of)]
+SubmissionDependency = Annotated[Submission, Depends(submission_of)]
 SenderDependency = Annotated[Identity, Depends(identity_of)]
 UserDependency = Annotated[Identity, Depends(user_of)]
 AdministratorDependency = Annotated[Identity, Depends(administrator_of)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from contextlib import suppress
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,7 +35,6 @@ class BodyLimit:
                 await self._refuse(scope, receive, send)
                 return
         received = 0
-        answering = False
 
         async def counted() -> Message:
             nonlocal received
@@ -44,16 +44,15 @@ class BodyLimit:
                 raise _BodyTooLargeError
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal answering
-            answering = True
-            await send(message)
+        async def unless_too_large(message: Message) -> None:
+            # The application may take the error for one of its own and answer something less clear.
+            if received <= self._limit:
+                await send(message)
 
-        try:
-            await self._application(scope, counted, noted)
-        except _BodyTooLargeError:
-            if not answering:
-                await self._refuse(scope, receive, send)
+        with suppress(_BodyTooLargeError):
+            await self._application(scope, counted, unless_too_large)
+        if received > self._limit:
+            await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         drained = 0

@@ -12,11 +12,18 @@ from dataclasses import dataclass, field
 _EARLY = 0.99
 """Fraction of the prediction at which tight polling begins, when predictions are perfect."""
 
-_TIGHT = 0.005
-"""Interval near the predicted end, as a fraction of the predicted duration."""
+_TIGHTEST, _TIGHT = 0.002, 0.005
+"""Interval near the predicted end, as a fraction of the predicted duration: when predictions are good and so
+the time of tight polling is short, and at most."""
 
-_LATE = 0.05
+_TIGHT_BY_ERROR = 0.1
+"""The same fraction as a part of the predictions' relative error."""
+
+_LATE = 0.02
 """Interval after the predicted end, as a fraction of the time by which it is overdue."""
+
+_BLIND = 0.02
+"""Interval when nothing can be predicted, as a fraction of the time that has passed."""
 
 _MEMORY = 0.3
 """Weight of the newest observation in the moving averages."""
@@ -80,9 +87,8 @@ class PollSchedule:
     def next_delay(self, elapsed: float) -> float:
         """Return how long to wait before the next look, ``elapsed`` seconds after the slice was posted."""
         if self.predicted is None:
-            # Nothing known: look after a twentieth of the time that has passed.
-            return self._clamped(0.05 * elapsed)
-        tight = self._clamped(_TIGHT * self.predicted)
+            return self._clamped(_BLIND * elapsed)
+        tight = self._clamped(min(max(_TIGHT_BY_ERROR * self.error, _TIGHTEST), _TIGHT) * self.predicted)
         begin = self.predicted * max(_EARLY - 1.5 * self.error, 0.0) - 2 * self.shortest
         if elapsed < begin:
             # At most the longest interval, so that a cancellation or a fault is seen in time.
