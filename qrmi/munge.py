@@ -95,9 +95,12 @@ class Credential:
 
 
 class _Library:
-    """The functions of libmunge, with their types."""
+    """The functions of libmunge, with their types.
 
-    def __init__(self, library: ctypes.CDLL, process: ctypes.CDLL) -> None:
+    Only those of ``waiting`` release the GIL: to get it back from a busy thread costs far more than the others do.
+    """
+
+    def __init__(self, waiting: ctypes.CDLL, library: ctypes.PyDLL, process: ctypes.PyDLL) -> None:
         pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
         self.ctx_create = library.munge_ctx_create
         self.ctx_create.restype = pointer
@@ -116,9 +119,9 @@ class _Library:
         self.strerror = library.munge_strerror
         self.strerror.restype = text
         self.strerror.argtypes = [number]
-        self.encode = library.munge_encode
+        self.encode = waiting.munge_encode
         self.encode.argtypes = [ctypes.POINTER(pointer), pointer, text, number]
-        self.decode = library.munge_decode
+        self.decode = waiting.munge_decode
         self.decode.argtypes = [
             text,
             pointer,
@@ -138,7 +141,7 @@ _load_lock = threading.Lock()
 @functools.cache
 def _load() -> _Library:
     try:
-        return _Library(ctypes.CDLL(LIBRARY), ctypes.CDLL(None))
+        return _Library(ctypes.CDLL(LIBRARY), ctypes.PyDLL(LIBRARY), ctypes.PyDLL(None))
     except OSError as error:
         raise MungeUnavailableError(
             f"{LIBRARY} cannot be loaded ({error}): install the package munge on this host"

@@ -135,6 +135,13 @@ def test_a_credential_is_accepted_once(daemon: Any) -> None:
     assert headers["x-munge-cred"] not in again.text
 
 
+def test_a_header_cannot_tell_another_address_than_the_senders(daemon: Any) -> None:
+    from qwatch.qrmi import munge
+
+    headers = {"x-munge-cred": munge.encode(), "x-forwarded-for": "10.9.9.9", "forwarded": "for=10.9.9.9"}
+    assert httpx.get(f"{daemon.url}/jobs", headers=headers).status_code == 200
+
+
 def test_a_credential_that_was_used_before_a_restart_is_still_refused(
     run_daemon: Any, run_device: Any, device_at: Any, munged: None
 ) -> None:
