@@ -97,7 +97,7 @@ class Credential:
 class _Library:
     """The functions of libmunge, with their types.
 
-    Only those of ``waiting`` release the GIL: to get it back from a busy thread costs far more than the others do.
+    Only those of ``waiting`` release the GIL: to get it back costs far more than the others do.
     """
 
     def __init__(self, waiting: ctypes.CDLL, library: ctypes.PyDLL, process: ctypes.PyDLL) -> None:
