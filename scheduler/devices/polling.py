@@ -25,6 +25,9 @@ _LATE = 0.05
 _BLIND = 0.05
 """Interval when nothing can be predicted, as a fraction of the time that has passed."""
 
+_POOR = 0.2
+"""Relative error from which on predictions are not trusted to say when nothing can have ended."""
+
 _MEMORY = 0.3
 """Weight of the newest observation in the moving averages."""
 
@@ -91,8 +94,12 @@ class PollSchedule:
         tight = self._clamped(min(max(_TIGHT_BY_ERROR * self.error, _TIGHTEST), _TIGHT) * self.predicted)
         begin = self.predicted * max(_EARLY - 1.5 * self.error, 0.0) - 2 * self.shortest
         if elapsed < begin:
-            # At most the longest interval, so that a cancellation or a fault is seen in time.
-            return min(max(begin - elapsed, self.shortest), self.longest)
+            # At most the longest interval, so that a cancellation or a fault is seen in time; and where
+            # predictions are poor the end may come long before.
+            wait = begin - elapsed
+            if self.error > _POOR:
+                wait = min(wait, _BLIND * elapsed)
+            return self._clamped(wait)
         overdue = elapsed - self.predicted
         if overdue <= 0:
             return tight
