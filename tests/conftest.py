@@ -42,6 +42,13 @@ class WaitUntil(Protocol):
     def __call__(self, ask: Callable[[], Any], what: str = ..., seconds: float = ...) -> Any: ...
 
 
+@pytest.fixture(scope="session", autouse=True)
+def processes_hear_ctrl_c() -> None:
+    """A job in a script's background ignores SIGINT, and what it starts would too; tests send that signal."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def require_program() -> RequireProgram:
     """Return a function (name, package) that gives a program's path, or skips; with CI=true it fails."""
