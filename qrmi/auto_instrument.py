@@ -2,13 +2,14 @@
 
 ``install`` puts an instrumented class in the place of ``qrmi.QuantumResource`` and wraps what
 ``qrmi.QRMIService`` and ``qrmi.ResourceProvider`` hand out, so that ``PulserQRMIConnection()`` is traced too.
-``qwatch run`` does this for the program that it starts.
+``qwatch run`` does this for the program that it starts. Where the daemon takes the local token, the resources
+use it, so that the program needs no MUNGE.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import qrmi
@@ -45,7 +46,7 @@ class TracedQuantumResource(metaclass=_ResourceClass):
     @staticmethod
     def from_config(resource_id: str, resource_type: qrmi.ResourceType, config: dict[str, str]) -> Any:
         """Return an instrumented resource made from ``config``."""
-        return _instrumented(QuantumResource.from_config(resource_id, resource_type, config))
+        return _instrumented(QuantumResource.from_config(resource_id, resource_type, config), config)
 
 
 def install() -> None:
@@ -78,11 +79,16 @@ def _handing_out(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _instrumented(resource: Any) -> Any:
+def _instrumented(resource: Any, config: Mapping[str, str] | None = None) -> Any:
     # Imported late: this module is loaded while `qrmi` is, perhaps by the very modules named here.
     with _GUARD:
-        from .instrument import instrument
-
         if isinstance(resource, QuantumResource):
+            from .local_substitute import with_local_token
+
+            resource = with_local_token(resource, config)
+    with _GUARD:
+        from .instrument import InstrumentedResource, instrument
+
+        if resource is not None and not isinstance(resource, InstrumentedResource):
             return instrument(resource)
     return resource

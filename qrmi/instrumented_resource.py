@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
 from .call_facts import error_class, payload_sizes, size_of
+from .calling_sdk import calling_sdk
 from .client_call import CallTracer, ClientCall, Hook
 from .client_histograms import ClientHistograms
 from .daemon_address import daemon_of
@@ -148,12 +150,15 @@ class InstrumentedResource:
             return self._resource.task_start(payload)
         task: OpenTask | None = None
         sizes: dict[str, int] = {}
+        sdk = self._sdk
         placement = ANYWHERE
         with _GUARD:
             task = self._spans.begin_task()
             placement = Placement(task.context, None)
             sizes = payload_sizes(payload, with_register=task.span.is_recording())
-        call = self._calls.start("task_start", placement, (payload,), SpanKind.PRODUCER, sizes)
+            sdk = sdk or self._detected_sdk(task)
+        more = sizes if sdk is None else {**sizes, attributes.QPU_SDK: sdk}
+        call = self._calls.start("task_start", placement, (payload,), SpanKind.PRODUCER, more)
         try:
             identifier = self._resource.task_start(payload)
         except BaseException as error:
@@ -163,7 +168,7 @@ class InstrumentedResource:
                     self._spans.end_failed(task.span, error)
             raise
         with _GUARD:
-            self._submitted(call, task, identifier, sizes.get(attributes.PROGRAM_SIZE))
+            self._submitted(call, task, identifier, sizes.get(attributes.PROGRAM_SIZE), sdk)
         call.succeed(identifier)
         return identifier
 
@@ -231,24 +236,36 @@ class InstrumentedResource:
         call.succeed(value)
         return value
 
-    def _submitted(self, call: ClientCall, task: OpenTask | None, identifier: str, size: int | None) -> None:
+    @staticmethod
+    def _detected_sdk(task: OpenTask) -> str | None:
+        """Return the SDK that calls task_start, if it is known and somebody will be told."""
+        if not task.span.get_span_context().is_valid:
+            return None
+        sdk = calling_sdk(sys._getframe(2))
+        if sdk is not None:
+            task.span.set_attribute(attributes.QPU_SDK, sdk)
+        return sdk
+
+    def _submitted(
+        self, call: ClientCall, task: OpenTask | None, identifier: str, size: int | None, sdk: str | None
+    ) -> None:
         if size is not None:
             self._histograms.payload("sent", size)
         if call.span.is_recording():
             call.span.set_attribute(attributes.TASK_ID, identifier)
         if task is not None:
             self._spans.tasks.add(task, identifier)
-        self._hand_over(call, identifier)
+        self._hand_over(call, identifier, sdk)
 
-    def _hand_over(self, call: ClientCall, identifier: str) -> None:
+    def _hand_over(self, call: ClientCall, identifier: str, sdk: str | None) -> None:
         span_context = call.span.get_span_context()
         if self._handover is None or not span_context.is_valid:
             return
-        if self._sdk is None and (self._sends_trace_context or not span_context.trace_flags.sampled):
+        if sdk is None and (self._sends_trace_context or not span_context.trace_flags.sampled):
             return
         token = self._spans.token
         if token:
-            self._handover.send(identifier, token, format_traceparent(span_context), self._sdk)
+            self._handover.send(identifier, token, format_traceparent(span_context), sdk)
 
     def _flush_handover(self) -> None:
         if self._handover is not None:

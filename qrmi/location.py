@@ -189,12 +189,12 @@ def _located(
             f"QPU {name!r} in {source} has the unknown type {word!r}: use one of {', '.join(TYPES)}"
         )
     location = Location(name, word, source, settings)
-    token_file = _token_file(location, environment)
+    token_file = token_file_of(location, environment)
     return Location(name, word, source, settings, token_file) if token_file else location
 
 
-def _token_file(location: Location, environment: Mapping[str, str]) -> Path | None:
-    """Return the token for a daemon on this host, and never offer it to another one."""
+def token_file_of(location: Location, environment: Mapping[str, str]) -> Path | None:
+    """Return the file of the token for a daemon on this host, and never offer it to another one."""
     if location.type_word != PASQAL_LOCAL or location.url is None or not _is_this_host(location.url):
         return None
     given = environment.get(TOKEN_FILE_VARIABLE)
