@@ -7,6 +7,7 @@ import qrmi
 from ..telemetry import attributes
 
 _MOST_SCANNED = 1_000_000
+_OF_CUDAQ = '"ahs_register"'
 _PROGRAM_FIELDS = ("sequence", "input", "iqmjson", "human_qir", "job_spec")
 
 
@@ -24,6 +25,13 @@ def payload_sizes(payload: object, *, with_register: bool) -> dict[str, int]:
     if isinstance(shots, int):
         sizes[attributes.SHOTS_REQUESTED] = shots
     return sizes
+
+
+def sdk_of_payload(payload: object) -> str | None:
+    """Return the SDK whose own format a payload is in: CUDA-Q's analog program; None for any other."""
+    if isinstance(payload, qrmi.Payload.PasqalCloud) and _OF_CUDAQ in payload.sequence[:_MOST_SCANNED]:
+        return "cudaq"
+    return None
 
 
 def size_of(text: str) -> int:

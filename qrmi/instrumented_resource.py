@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
-from .call_facts import error_class, payload_sizes, size_of
+from .call_facts import error_class, payload_sizes, sdk_of_payload, size_of
 from .calling_sdk import calling_sdk
 from .client_call import CallTracer, ClientCall, Hook
 from .client_histograms import ClientHistograms
@@ -156,8 +156,8 @@ class InstrumentedResource:
             task = self._spans.begin_task()
             placement = Placement(task.context, None)
             sizes = payload_sizes(payload, with_register=task.span.is_recording())
-            sdk = sdk or self._detected_sdk(task)
-        more = sizes if sdk is None else {**sizes, attributes.QPU_SDK: sdk}
+            sdk = sdk or self._detected_sdk(task, payload)
+        more: dict[str, int | str] = {**sizes, attributes.QPU_SDK: sdk} if sdk else {**sizes}
         call = self._calls.start("task_start", placement, (payload,), SpanKind.PRODUCER, more)
         try:
             identifier = self._resource.task_start(payload)
@@ -237,11 +237,11 @@ class InstrumentedResource:
         return value
 
     @staticmethod
-    def _detected_sdk(task: OpenTask) -> str | None:
-        """Return the SDK that calls task_start, if it is known and somebody will be told."""
+    def _detected_sdk(task: OpenTask, payload: qrmi.Payload) -> str | None:
+        """Return the SDK that calls task_start or whose format the payload is in, if somebody will be told."""
         if not task.span.get_span_context().is_valid:
             return None
-        sdk = calling_sdk(sys._getframe(2))
+        sdk = calling_sdk(sys._getframe(2)) or sdk_of_payload(payload)
         if sdk is not None:
             task.span.set_attribute(attributes.QPU_SDK, sdk)
         return sdk

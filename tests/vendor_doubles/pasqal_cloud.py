@@ -73,4 +73,5 @@ PASQAL_CLOUD_WITH_CUDAQ = dataclasses.replace(
     payload=qrmi.Payload.PasqalCloud(sequence=_CUDAQ, job_runs=100),
     program=_CUDAQ,
     result='{"counter":[{"0":100}]}',
+    sdk="cudaq",
 )

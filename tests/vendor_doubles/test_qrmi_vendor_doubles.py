@@ -189,7 +189,7 @@ def check_spans(vendor: Vendor, recorded: Recorded) -> None:
     shots = getattr(vendor.payload, "job_runs", None)
     assert spans["task_start"].attributes.get("qpu.job.shots.requested") == shots
     assert spans["task"].attributes["qrmi.task.state"] == "completed"
-    assert "qpu.sdk" not in spans["task"].attributes
+    assert spans["task"].attributes.get("qpu.sdk") == vendor.sdk
     assert [event.attributes["qrmi.task.state"] for event in spans["wait"].events] == [
         word.lower() for word in vendor.states
     ]

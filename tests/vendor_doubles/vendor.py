@@ -56,6 +56,7 @@ class Vendor:
         errors: (operation, route's index or None for all, HTTP status) and the class that the wheel raises.
         secrets: what must be in no telemetry.
         job_id: the number of the double's job; None if the wheel makes it up itself.
+        sdk: what the payload tells of the SDK.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Vendor:
     errors: dict[tuple[str, int], type[qrmi.QrmiError]]
     secrets: Sequence[str] = field(default_factory=tuple)
     job_id: str | None = "job-1"
+    sdk: str | None = None
 
 
 PASQAL = qrmi.Payload.PasqalCloud(sequence='{"register": []}', job_runs=100)
