@@ -1,9 +1,9 @@
 """Instruments a program that knows nothing of qwatch: every QRMI resource, whoever made it and when.
 
-``install`` puts recording methods in the place of those of the compiled class ``qrmi.QuantumResource``. Resources
-thus keep their class, and it does not matter under which name or how early the program imported it, nor whether
-``QRMIService`` or ``ResourceProvider`` handed a resource out. The class takes no attributes and no weak references,
-so what is recorded is kept by the resource's name and type.
+``install`` puts recording methods in the place of those of the compiled class ``qrmi.QuantumResource``.
+Resources thus keep their class, and it does not matter under which name or how early the program imported it,
+nor whether ``QRMIService`` or ``ResourceProvider`` handed a resource out. The class takes no attributes and no
+weak references, so what is recorded is kept by the resource's name and type.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _configured: OrderedDict[_Key, DaemonAddress] = OrderedDict()
 
 
 def install(options: Options | None = None, *, library_logs: bool = True) -> None:
-    """Instrument every resource from now on; when that was done before, only ``options`` replace the earlier."""
+    """Instrument every resource from now on; done again, ``options`` replace the earlier ones."""
     global _options  # noqa: PLW0603
     with _lock:
         options = options or Options()

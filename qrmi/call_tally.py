@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from ..telemetry.labels import OPERATIONS, QRMI_ERROR_TYPES
 from ..telemetry.catalogue import OTHER
+from ..telemetry.labels import OPERATIONS, QRMI_ERROR_TYPES
 
 
 class CallTally:

@@ -151,4 +151,4 @@ class Handover:
 def flush_all(seconds: float = FLUSH_SECONDS) -> bool:
     """Wait for at most ``seconds`` until everything of this process is sent; return whether it is."""
     deadline = time.monotonic() + seconds
-    return all([handover.flush_by(deadline) for handover in list(_ALL)])
+    return all(handover.flush_by(deadline) for handover in list(_ALL))

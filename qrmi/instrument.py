@@ -5,9 +5,9 @@
     instrument()                          # every resource, from now on
     resource = instrument(resource)       # or one, with what its tasks are written with: sdk="pulser"
 
-``instrument()`` puts recording methods into ``qrmi.QuantumResource`` itself: resources that exist already, those
-of ``QRMIService`` and ``ResourceProvider``, and names imported earlier are all covered, and their class stays what
-it is. ``instrument(resource)`` returns a proxy that takes the place of the bare resource everywhere.
+``instrument()`` puts recording methods into ``qrmi.QuantumResource`` itself: resources that exist already,
+those of ``QRMIService`` and ``ResourceProvider``, and names imported earlier are all covered, and their
+class stays what it is. ``instrument(resource)`` returns a proxy that takes the place of the bare resource.
 
 Values and exceptions are those of the library. Each session, task and call becomes a span, and each call a
 measurement; polls of ``task_status`` are counted in one span ``wait``. Nothing is recorded unless the program

@@ -11,13 +11,14 @@ In code::
     QRMIInstrumentor().instrument(request_hook=request_hook, response_hook=response_hook)
     QRMIInstrumentor().uninstrument()
 
-The hooks are called with the span, the name of the operation, and its arguments as a tuple or what it returned::
+The hooks are called with the span, the name of the operation, and its arguments as a tuple,
+or what it returned::
 
     def request_hook(span, operation, arguments): ...
     def response_hook(span, operation, value): ...
 
-``tracer_provider`` and ``meter_provider`` take the place of the global ones. See ``qwatch.qrmi.instrument`` for what
-is recorded.
+``tracer_provider`` and ``meter_provider`` take the place of the global ones. See ``qwatch.qrmi.instrument`` for
+what is recorded.
 
 The class is made when it is first asked for: its base class belongs to ``opentelemetry-instrumentation``, whose
 import (``wrapt``, ``asyncio``, ``packaging``) takes longer than that of everything here, and which a program

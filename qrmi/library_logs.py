@@ -1,12 +1,13 @@
 """The library's own log records, from its Rust core, with the trace of the call that caused them.
 
-The library calls its log callback on whatever thread a record comes from and makes the call wait meanwhile. So the
-callback only takes a note: of the record, and of the present span, which is that of the call if the record comes
-from the calling thread. A thread of its own hands the records to Python's ``logging``, below the logger ``qrmi``
-(``qrmi::service`` becomes ``qrmi.service``, ``reqwest::connect`` ``qrmi.reqwest.connect``), without credentials.
-Records of the library's worker threads carry no ids: whose they are is not known.
+The library calls its log callback on whatever thread a record comes from and makes the call wait meanwhile. So
+the callback only takes a note: of the record, and of the present span, which is that of the call if the record
+comes from the calling thread. A thread of its own hands the records to Python's ``logging``, below the logger
+``qrmi`` (``qrmi::service`` becomes ``qrmi.service``, ``reqwest::connect`` ``qrmi.reqwest.connect``), without
+credentials. Records of the library's worker threads carry no ids: whose they are is not known.
 
-Which records there are is for the library's ``RUST_LOG`` to say. A program that sets a callback gets them instead.
+Which records there are is for the library's ``RUST_LOG`` to say. A program that sets a callback gets them
+instead.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ _of_the_program = False
 
 def install() -> None:
     """Take the library's records, until the program sets a callback of its own; a second call does nothing."""
-    global _installed, _of_the_program  # noqa: PLW0603
+    global _installed, _of_the_program
     with _lock:
         if _installed or _set_in_library is None:
             return

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import qrmi
 
+from .handover import DaemonAddress
 from .in_process import InProcessEmulator
 from .instrument import InstrumentedResource, instrument
 from .interface import Resource
@@ -24,7 +25,6 @@ from .local_auth import TokenFileError, munge_authentication
 from .local_client import LocalDaemonResource
 from .location import JOB_ENVIRONMENT, Location, ResourceNotAvailableError, locate
 from .resource_types import EMULATOR, PASQAL_LOCAL, SESSION_KEY, TYPES
-from .handover import DaemonAddress
 from .wheel import QuantumResource
 
 __all__ = ["ResourceNotAvailableError", "open_location", "open_resource"]

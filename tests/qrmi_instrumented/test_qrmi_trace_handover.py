@@ -9,9 +9,9 @@ import qrmi
 from opentelemetry.trace import NoOpTracerProvider
 
 from qwatch.qrmi import handover as handover_module
+from qwatch.qrmi.handover import DaemonAddress, Handover
 from qwatch.qrmi.instrument import instrument
 from qwatch.qrmi.local_client import LocalDaemonResource
-from qwatch.qrmi.handover import DaemonAddress, Handover
 from qwatch.telemetry.trace_context import format_traceparent
 
 
