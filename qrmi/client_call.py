@@ -62,7 +62,7 @@ class CallTracer:
                 {**given, **more} if more else given,
                 placement.links,
             )
-            if span.get_span_context().is_valid:
+            if span is not trace.INVALID_SPAN:
                 call.token = context.attach(trace.set_span_in_context(span, placement.parent))
         except Exception as error:
             log_fault("start of a call", error)
