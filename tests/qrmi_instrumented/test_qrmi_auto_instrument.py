@@ -179,3 +179,12 @@ def test_the_present_span_during_a_call_is_that_of_the_call(instrumented, wheel_
     wheel_resource.target()
     assert seen == [True]
     assert not trace.get_current_span().get_span_context().is_valid
+
+
+def test_what_is_kept_of_resources_stays_bounded(instrumented, north, munged):
+    for number in range(200):
+        settings = {"QRMI_WARDEN_URL": north.url, "QRMI_JOB_UID": "0", "QRMI_JOB_ID": "1"}
+        resource = qrmi.QuantumResource.from_config(f"E{number}", qrmi.ResourceType.PasqalLocal, settings)
+        resource.acquire()
+    assert len(auto_instrument._known) == len(auto_instrument._configured) == 64
+    assert len({span.name for span in instrumented.spans if span.name.startswith("session")}) == 136
