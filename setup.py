@@ -32,6 +32,7 @@ class LinkedEditableWheel(editable_wheel):
     """An editable wheel over ``.editable/qwatch/<room>`` links, which type-checkers and editors can follow."""
 
     def run(self) -> None:
+        """Make the links, then the wheel that leads to them."""
         links = HERE / ".editable" / "qwatch"
         shutil.rmtree(links.parent, ignore_errors=True)
         links.mkdir(parents=True)

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import report
@@ -13,9 +14,10 @@ import stack
 from report import Table
 
 METHOD = """\
-{jobs} jobs are queued at once in a real `qwatch serve` with a timed device (timed_device.py), which starts a job the
-moment that it is posted. Gap: next start minus this end, in the device's own log; utilization: sum of the
-executions / (last end - first start). The first jobs, of which nothing is known yet, are included."""
+{jobs} jobs are queued at once in a real `qwatch serve` with a timed device (timed_device.py), which starts
+a job the moment that it is posted. Gap: next start minus this end, in the device's own log; utilization:
+sum of the executions / (last end - first start). The first jobs, of which nothing is known yet, are
+included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ def executions(log: Path) -> list[Execution]:
 
 def add_row(table: Table, duration: str, done: list[Execution], asked: int) -> None:
     """Append what the executions say."""
-    gaps = [after.start - before.end for before, after in zip(done, done[1:], strict=False)]
+    gaps = [after.start - before.end for before, after in pairwise(done)]
     busy = sum(execution.end - execution.start for execution in done)
     mean = sum(gaps) / len(gaps) if gaps else float("nan")
     shots = [execution.shots for execution in done]
@@ -75,10 +77,13 @@ def main() -> None:
     """Measure and print."""
     options = report.parser(__doc__)
     options.add_argument(
-        "--durations", nargs="*", default=["1"], help="seconds, 'overhead+shots/rate' or 'low..high', each a row"
+        "--durations",
+        nargs="*",
+        default=["1"],
+        help="seconds, 'overhead+shots/rate' or 'low..high', each a row",
     )
     options.add_argument("--jobs", type=int, default=50)
-    options.add_argument("--patience", type=float, default=600.0, help="longest time to wait for a row, seconds")
+    options.add_argument("--patience", type=float, default=600.0, help="most seconds to wait for a row")
     given = options.parse_args()
     table = Table(
         "Idle gap between queued jobs",

@@ -34,7 +34,12 @@ def fill(database: Path, ended: int, pending: int) -> None:
 
 
 def _rows(who: dict[str, Any], ended: int, pending: int, now: float) -> Iterator[dict[str, Any]]:
-    same = who | {"session_id": 1, "resource_type": "pasqal-local", "job_class": "production", "shots_requested": 100}
+    same = who | {
+        "session_id": 1,
+        "resource_type": "pasqal-local",
+        "job_class": "production",
+        "shots_requested": 100,
+    }
     for number in range(ended + pending):
         created = now - 80_000.0 + number * 0.1
         done = number < ended

@@ -50,7 +50,7 @@ class Client:
 
 
 def load(order: dict[str, Any]) -> dict[str, Any]:
-    """Keep ``clients`` requests under way for ``warm_up`` and ``seconds``; return what came back in the latter."""
+    """Keep ``clients`` requests under way; return what came back in ``seconds`` after ``warm_up``."""
     body = json.dumps({"sequence": order["sequence"], "shots": order["shots"]}).encode()
     head = (
         f"POST /jobs HTTP/1.1\r\nhost: 127.0.0.1:{order['port']}\r\ncontent-type: application/json\r\n"

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import gc
-import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
-from types import SimpleNamespace
 
 import psutil
 import qrmi
 import report
 import workload
+from fakes import FakeResource, NullExporter
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from report import Table
 
@@ -35,71 +33,14 @@ POLLS = 3
 WARM_UP_TASKS = 5000
 
 METHOD = """\
-A resource whose methods return constants, bare and instrumented in turns of {calls} calls in one process, {rounds} rounds;
-medians. Sampled: the batch processor that qwatch sets up, to an exporter that drops the spans; it sends between the
-turns, outside of the time. In both cases with an SDK, metrics are recorded too. A task is task_start with a payload of
-{size} bytes, {polls} polls, task_result."""
+A resource whose methods return constants, bare and instrumented in turns of {calls} calls in one process,
+{rounds} rounds; medians. Sampled: the batch processor that qwatch sets up, to an exporter that drops the
+spans; it sends between the turns, outside of the time. In both cases with an SDK, metrics are recorded too.
+A task is task_start with a payload of {size} bytes, {polls} polls, task_result."""
 
 MEMORY_METHOD = """\
-Resident memory of a process of its own: after {warm_up} tasks, and after {tasks} more. Abandoned: no task's result is
-ever fetched."""
-
-
-class FakeResource:
-    """A QRMI resource that costs next to nothing."""
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-        self._status = SimpleNamespace(
-            status=None, busy=False, healthy=True, pending_job_count=0, capacity=None, status_reason=None
-        )
-        self._value = SimpleNamespace(value='{"counter": {"0101": 100}}')
-
-    def acquire(self) -> str:
-        return "session"
-
-    def release(self, _: str, /) -> None:
-        return None
-
-    def is_accessible(self) -> bool:
-        return True
-
-    def status(self) -> SimpleNamespace:
-        return self._status
-
-    def target(self) -> SimpleNamespace:
-        return self._value
-
-    def metadata(self) -> dict[str, str]:
-        return {}
-
-    def resource_id(self) -> str:
-        return workload.DEVICE
-
-    def resource_type(self) -> qrmi.ResourceType:
-        return qrmi.ResourceType.PasqalLocal
-
-    def task_start(self, _: object, /) -> str:
-        return str(next(self._numbers))
-
-    def task_status(self, _: str, /) -> qrmi.TaskStatus:
-        return qrmi.TaskStatus.Completed
-
-    def task_result(self, _: str, /) -> SimpleNamespace:
-        return self._value
-
-    def task_logs(self, _: str, /) -> str:
-        return ""
-
-    def task_stop(self, _: str, /) -> None:
-        return None
-
-
-class NullExporter(SpanExporter):
-    """Drops what it is given."""
-
-    def export(self, _: Sequence[ReadableSpan]) -> SpanExportResult:
-        return SpanExportResult.SUCCESS
+Resident memory of a process of its own: after {warm_up} tasks, and after {tasks} more. Abandoned: no task's
+result is ever fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +156,11 @@ def growth_in_a_process(mode: str, tasks: int, fetched: bool) -> tuple[float, fl
     """Call :func:`growth` in a fresh process."""
     command = [sys.executable, __file__, "--memory-of", mode, "--tasks", str(tasks)]
     done = subprocess.run(
-        [*command, *([] if fetched else ["--abandon"])], stdout=subprocess.PIPE, text=True, check=True, timeout=600
+        [*command, *([] if fetched else ["--abandon"])],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=600,
     )
     before, after = json.loads(done.stdout)
     return before, after

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -23,17 +22,17 @@ from qwatch.scheduler import jobs, queue_state
 
 MEBIBYTE = 2**20
 BODY_BYTES = 50 * MEBIBYTE
-TERMINAL = ("DONE", "CANCELED", "ERROR")
 
 MEMORY_METHOD = """\
-Resident memory, in parentheses the most it ever was. Jobs run to their end on a timed device that takes no time (the
-daemon) and on the emulated QPU (itself and its simulation process). The body of {body} MiB goes to POST /jobs."""
+Resident memory, in parentheses the most it ever was. Jobs run to their end on a timed device that takes no
+time (the daemon) and on the emulated QPU (itself and its simulation process). The body of {body} MiB goes
+to POST /jobs."""
 STORE_METHOD = """\
 SQLite after a checkpoint, {jobs} jobs with their sequence ({size} bytes), log, slice and a small result."""
 HISTORY_METHOD = """\
-A store filled with that many jobs (without sequences, which no query reads); the device is down, so that what waits goes
-on waiting. Query: the next job of a device, and the queue's counts, by the scheduler's own functions, median of 200.
-Scrape: /metrics over HTTP, median of 20 and the slowest."""
+A store filled with that many jobs (without sequences, which no query reads); the device is down, so that
+what waits goes on waiting. Query: the next job of a device, and the queue's counts, by the scheduler's own
+functions, median of 200. Scrape: /metrics over HTTP, median of 20 and the slowest."""
 
 
 def resident(process: psutil.Process) -> str:
@@ -92,7 +91,10 @@ def daemon_rows(table: Table, store: Table, count: int, patience: float) -> None
         started = time.monotonic()
         ended = run_jobs(running, session, count, patience)
         table.add(
-            "daemon", f"{ended} jobs run", resident(daemon), f"{ended / (time.monotonic() - started):.0f} jobs/s"
+            "daemon",
+            f"{ended} jobs run",
+            resident(daemon),
+            f"{ended / (time.monotonic() - started):.0f} jobs/s",
         )
         store.add(ended, (_stored(running) - empty) / max(ended, 1))
         for declared in (True, False):
@@ -121,17 +123,18 @@ def emulator_rows(table: Table, count: int, patience: float) -> None:
         command += ["--name", workload.DEVICE, "--shot-rate", "1e6", "--settings", str(settings)]
         with stack.running("0", device_command=command, device_port=port, directory=directory) as running:
             session = running.acquire()
-            for situation in ("idle", f"{count} jobs run"):
-                note = ""
-                if situation != "idle":
-                    started = time.monotonic()
-                    ended = run_jobs(running, session, count, patience)
-                    situation = f"{ended} jobs run"
-                    note = f"{ended / (time.monotonic() - started):.0f} jobs/s"
-                server = psutil.Process(running.device.pid)
-                table.add("emulated QPU", situation, resident(server), note)
-                for child in server.children(recursive=True):
-                    table.add("its simulation process", situation, resident(child), "")
+            _emulator_rows(table, running, "idle", "")
+            started = time.monotonic()
+            ended = run_jobs(running, session, count, patience)
+            rate = f"{ended / (time.monotonic() - started):.0f} jobs/s"
+            _emulator_rows(table, running, f"{ended} jobs run", rate)
+
+
+def _emulator_rows(table: Table, running: Stack, situation: str, note: str) -> None:
+    server = psutil.Process(running.device.pid)
+    table.add("emulated QPU", situation, resident(server), note)
+    for child in server.children(recursive=True):
+        table.add("its simulation process", situation, resident(child), "")
 
 
 def history_rows(table: Table, history: int, pending: int) -> None:
@@ -140,7 +143,9 @@ def history_rows(table: Table, history: int, pending: int) -> None:
         database = directory / "qwatch.db"
         fill(database, history, pending)
         with stack.running("0", status="DOWN", directory=directory) as running:
-            following = _median_of(database, lambda connection: jobs.oldest_pending(connection, workload.DEVICE))
+            following = _median_of(
+                database, lambda connection: jobs.oldest_pending(connection, workload.DEVICE)
+            )
             counts = _median_of(database, queue_state.counts)
             scrapes = []
             for _ in range(20):
@@ -196,10 +201,15 @@ def main() -> None:
         HISTORY_METHOD,
         ["ended", "pending", "next job ms", "counts ms", "scrape ms", "slowest ms", "daemon"],
     )
-    for ended, pending in ((0, 0), (given.history // 10, 0), (given.history, 0), (given.history, given.pending)):
+    for ended, pending in (
+        (0, 0),
+        (given.history // 10, 0),
+        (given.history, 0),
+        (given.history, given.pending),
+    ):
         history_rows(history, ended, pending)
     report.conclude([memory, store, history], machine, given.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main() or os.EX_OK)
+    main()

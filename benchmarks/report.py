@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -43,11 +46,15 @@ class Table:
         """Append a row."""
         self.rows.append(list(cells))
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the table for a file."""
+        return asdict(self)
+
     def show(self) -> None:
         """Print title, method and rows."""
         shown = [self.columns, *([_text(cell) for cell in row] for row in self.rows)]
         widths = [max(len(row[place]) for row in shown) for place in range(len(self.columns))]
-        print(f"\n{self.title}\n{self.method}")
+        print(f"\n{self.title}\n{textwrap.fill(' '.join(self.method.split()), 110)}\n")
         for number, row in enumerate(shown):
             numeric = number > 0
             print(
@@ -93,7 +100,7 @@ def conclude(tables: Sequence[Table], found: dict[str, str], keep: Path | None) 
     for table in tables:
         table.show()
     if keep is not None:
-        content = {"machine": found, "tables": [asdict(table) for table in tables]}
+        content = {"machine": found, "tables": [table.as_json() for table in tables]}
         keep.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
@@ -109,7 +116,7 @@ def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
     if isinstance(cell, float):
-        if cell != cell:
+        if math.isnan(cell):
             return "-"
         size = abs(cell)
         return f"{cell:.0f}" if size >= 100 else f"{cell:.1f}" if size >= 10 else f"{cell:.3g}"

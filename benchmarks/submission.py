@@ -20,12 +20,13 @@ SHOTS = 100
 BUSY_FOR = "3600"
 
 METHOD = """\
-POST /jobs against a real `qwatch serve` ({auth}, SQLite in WAL with synchronous=FULL on the local disk, log to a file),
-load generators on the same cores, sequence of {size} bytes, {seconds:g} s a point after {warm_up:g} s of warm-up, a fresh
-store and daemon for each point. HTTP: keep-alive sockets writing raw requests from one process, a fresh credential
-each, made within the time measured. Wheel: as many processes of the real qrmi wheel calling task_start.
-Dispatcher "waits": the device is busy for an hour with one job, so nothing else is dispatched. Dispatcher "runs": jobs
-take {short} s on the device, so it dispatches all the time. "daemon" is the CPU time of the daemon in cores."""
+POST /jobs against a real `qwatch serve` ({auth}, SQLite in WAL with synchronous=FULL on the local disk, log
+to a file), load generators on the same cores, sequence of {size} bytes, {seconds:g} s a point after
+{warm_up:g} s of warm-up, a fresh store and daemon for each point. HTTP: keep-alive sockets writing raw
+requests from one process, a fresh credential each, made within the time measured. Wheel: as many processes
+of the real qrmi wheel calling task_start. Dispatcher "waits": the device is busy for an hour with one job,
+so nothing else is dispatched. "runs": jobs take {short} s on the device, so it dispatches all the time.
+"daemon" is its CPU time in cores."""
 
 
 def point(kind: str, clients: int, busy: str, warm_up: float, seconds: float) -> list[report.Cell]:

@@ -20,11 +20,12 @@ def specs() -> str:
 
 @cache
 def sequence(size: int = 3500) -> str:
-    """Return a Pulser sequence of about ``size`` bytes: a ring, an adiabatic ramp, pulses until it is long enough."""
+    """Return a Pulser sequence of at least ``size`` bytes: sweeps over a ring of atoms."""
     import pulser
     from pulser.json.abstract_repr.deserializer import deserialize_device
 
     device = deserialize_device(specs())
+    assert isinstance(device, pulser.devices.Device)
     register = pulser.Register.from_coordinates(_ring(8, 6.0), prefix="q")
     made = pulser.Sequence(register.with_automatic_layout(device), device)
     made.declare_channel("ising", "rydberg_global")

@@ -65,7 +65,8 @@ class Health:
         now = time.time()
         for name, dispatcher in self._scheduler.dispatchers.items():
             age = now - dispatcher.last_loop_at
-            if dispatcher.running_job is None and age > _STALLED_SECONDS:
+            longest = max(_STALLED_SECONDS, 2 * dispatcher.device.settings.status_interval)
+            if dispatcher.running_job is None and age > longest:
                 return Finding("dispatcher", False, f"the loop of {name} has not turned for {age:.0f} s")
         return Finding("dispatcher", True, "every device's loop turns")
 

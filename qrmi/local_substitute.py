@@ -1,4 +1,4 @@
-"""A resource that takes the local token, in the place of the wheel's, which proves its user by MUNGE alone.
+"""A client that takes the local token, for calls of the wheel's resource, which proves its user by MUNGE alone.
 
 So a program that knows nothing of qwatch works on a machine without MUNGE, if the daemon behind its resource
 is on this host and takes the token that ``QWATCH_TOKEN_FILE`` (set by ``qwatch run``) or the daemon's
@@ -9,34 +9,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import qrmi
+from .location import JOB_ENVIRONMENT, Location, token_file_of
+from .resource_types import PASQAL_LOCAL, URL_KEYS
 
-from .interface import Resource
-from .local_client import LocalDaemonResource
-from .location import JOB_ENVIRONMENT, URL_KEYS, Location, token_file_of
-from .resource_types import PASQAL_LOCAL
-from .wheel import QuantumResource
+if TYPE_CHECKING:
+    from .local_client import LocalDaemonResource
 
 
-def with_local_token(resource: QuantumResource, config: Mapping[str, str] | None = None) -> Resource:
-    """Return a resource with the local token for the same device; ``resource`` itself where none is due.
+def with_local_token(name: str, config: Mapping[str, str] | None = None) -> LocalDaemonResource | None:
+    """Return a client with the local token for the ``pasqal-local`` resource ``name``; None where none is due.
 
     Args:
-        resource: the wheel's resource.
+        name: the resource's name.
         config: what it was made from, if not from the environment.
 
     Raises:
         TokenFileError: there is a token for its daemon, and it cannot be read.
     """
-    if resource.resource_type() != qrmi.ResourceType.PasqalLocal:
-        return resource
-    name = resource.resource_id()
     settings = _settings(name, config)
     location = Location(name, PASQAL_LOCAL, JOB_ENVIRONMENT, settings)
     token_file = token_file_of(location, os.environ)
     if token_file is None or location.url is None:
-        return resource
+        return None
+    # Imported here: most programs that are instrumented need no HTTP client of ours.
+    from .local_client import LocalDaemonResource
+
     return LocalDaemonResource(
         name,
         location.url,

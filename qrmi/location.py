@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import announcement
-from .resource_types import EMULATOR, PASQAL_LOCAL, TYPES
+from .resource_types import EMULATOR, PASQAL_LOCAL, TYPES, URL_KEYS
 
 QPU_VARIABLE = "QWATCH_QPU"
 """Names the QPU for a program that names none."""
@@ -23,11 +23,6 @@ TOKEN_FILE_VARIABLE = "QWATCH_TOKEN_FILE"
 """Path of the token for a daemon on this host that uses local authentication."""
 
 CONFIG_PLACES = (Path("qrmi_config.json"), Path("/etc/slurm/qrmi_config.json"))
-
-URL_KEYS = ("QRMI_WARDEN_URL", "QRMI_URL")
-"""What a pasqal-local resource calls its daemon's URL; the second is older."""
-
-SESSION_KEY = "QRMI_JOB_ACQUISITION_TOKEN"
 
 JOB_ENVIRONMENT = "the job's environment"
 

@@ -35,6 +35,7 @@ class Device:
         self.limits = DeviceLimits.from_specs(None)
         self.status: OperationalStatus | None = None
         self._answered: bool | None = None
+        self._specs_are_fresh = False
         self.report: ResourceReport | None = None
         self.running_since: float | None = None
         self.state_changed_at = time.time()
@@ -86,15 +87,25 @@ class Device:
         self.stored_seconds = self.clock.seconds()
 
     async def look(self) -> None:
-        """Ask the device for its operational status, and for its specs while they are not known."""
+        """Ask the device for its operational status, and for its specs each time it comes back."""
         status = await self.adapter.operational_status()
         self.seen(status)
         self.report = await self.adapter.report()
-        if status.operational and self.limits.name is None:
-            specs = await self.adapter.specs()
-            self.limits = DeviceLimits.from_specs(specs)
-            self.record = DeviceRecord(self.record.accessible, self.record.message, specs)
-            await self._store.write(lambda connection: device_record.set_specs(connection, self.name, specs))
+        if not status.operational:
+            self._specs_are_fresh = False
+        elif not self._specs_are_fresh:
+            await self._read_specs()
+
+    async def _read_specs(self) -> None:
+        specs = await self.adapter.specs()
+        self._specs_are_fresh = True
+        if specs == self.record.specs:
+            return
+        if self.record.specs is not None:
+            _logger.info("the specs of %s have changed", self.name, extra={log_fields.QPU_ID: self.name})
+        self.limits = DeviceLimits.from_specs(specs)
+        self.record = DeviceRecord(self.record.accessible, self.record.message, specs)
+        await self._store.write(lambda connection: device_record.set_specs(connection, self.name, specs))
 
     def seen(self, status: OperationalStatus | None = None) -> None:
         """The device answered, with ``status`` if it was asked for it."""
@@ -108,6 +119,7 @@ class Device:
         if self._answered is not False:
             _logger.warning("%s", reason, extra={log_fields.QPU_ID: self.name})
         self._answered = False
+        self._specs_are_fresh = False
         self._note_state()
 
     async def set_accessible(self, accessible: bool, message: str) -> None:

@@ -196,10 +196,10 @@ class Dispatcher:
             if not error.maybe_taken:
                 await self._give_back(claim, "device_down", f"not sent: {error}", sent=False)
                 return None
-            return await self._carry_lost(claim)
+            return await self._carry_lost(claim, maybe_later=error.maybe_later)
         return await self._carry_posted(claim, uid, time.time())
 
-    async def _carry_lost(self, claim: Claim) -> Claim | None:
+    async def _carry_lost(self, claim: Claim, *, maybe_later: bool = False) -> Claim | None:
         """The reply to a POST was lost: look whether the device has the slice; never post blindly."""
         try:
             uid = await self._watch.patiently(lambda: self.device.adapter.search(claim.request))
@@ -209,7 +209,8 @@ class Dispatcher:
             await self._give_back(claim, "restart", f"may have run: {error}", sent=True, double=True)
             return None
         if uid is None:
-            await self._give_back(claim, "restart", "did not reach the device", sent=False)
+            line = "was not answered in time and may still come" if maybe_later else "did not reach the device"
+            await self._give_back(claim, "restart", line, sent=maybe_later, double=maybe_later)
             return None
         # It was posted soon after it was claimed, perhaps long before it was found.
         return await self._carry_posted(claim, str(uid), claim.slice.claimed_at)

@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -35,7 +36,16 @@ def _networks(value: list[str]) -> list[str]:
     return value
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"{value!r} is not a time zone such as Europe/Paris") from error
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Zone = Annotated[str, AfterValidator(_zone)]
 DeviceName = Annotated[str, AfterValidator(_device_name)]
 Networks = Annotated[list[str], AfterValidator(_networks)]
 JobClass = Literal["production", "test", "development", "qa"]
@@ -111,7 +121,7 @@ class DeviceSettings(Section):
     )
     default: bool = Field(False, description="whether the root paths of the API mean this device")
     auth: DeviceAuthSettings | None = None
-    timezone: str | None = Field(None, description="IANA zone of the device's time stamps; default this host's")
+    timezone: Zone | None = Field(None, description="IANA zone of its time stamps; default this host's")
     min_poll_interval: float = Field(0.002, gt=0, description="seconds between two polls at the tightest")
     max_poll_interval: float = Field(1.0, gt=0, description="seconds between two polls at the loosest")
     status_interval: float = Field(5.0, gt=0, description="seconds between two looks at an idle device")
@@ -124,6 +134,8 @@ class DeviceSettings(Section):
     def _has_an_address(self) -> DeviceSettings:
         if self.adapter == "qpu-http" and self.url is None:
             raise ValueError(f"device {self.name}: adapter qpu-http needs 'url'")
+        if self.min_poll_interval > self.max_poll_interval:
+            raise ValueError(f"device {self.name}: min_poll_interval is longer than max_poll_interval")
         return self
 
 

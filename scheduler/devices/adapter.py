@@ -15,12 +15,14 @@ class DeviceError(Exception):
 class DeviceUnreachableError(DeviceError):
     """The device does not answer, or not now.
 
-    ``maybe_taken`` says that a job that was being posted may have reached the device all the same.
+    ``maybe_taken`` says that a job that was being posted may have reached the device all the same,
+    ``maybe_later`` that the device may still take it, though it does not have it yet.
     """
 
-    def __init__(self, message: str, *, maybe_taken: bool = False) -> None:
+    def __init__(self, message: str, *, maybe_taken: bool = False, maybe_later: bool = False) -> None:
         super().__init__(message)
         self.maybe_taken = maybe_taken
+        self.maybe_later = maybe_later
 
 
 class DeviceRefusedError(DeviceError):

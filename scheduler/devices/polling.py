@@ -19,10 +19,10 @@ the time of tight polling is short, and at most."""
 _TIGHT_BY_ERROR = 0.1
 """The same fraction as a part of the predictions' relative error."""
 
-_LATE = 0.02
+_LATE = 0.05
 """Interval after the predicted end, as a fraction of the time by which it is overdue."""
 
-_BLIND = 0.02
+_BLIND = 0.05
 """Interval when nothing can be predicted, as a fraction of the time that has passed."""
 
 _MEMORY = 0.3

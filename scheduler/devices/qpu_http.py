@@ -72,6 +72,8 @@ class QpuHttpAdapter:
             response = await self._client.post("/jobs", json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise self._unreachable(error) from error
+        except httpx.TimeoutException as error:
+            raise self._unreachable(error, maybe_taken=True, maybe_later=True) from error
         except httpx.HTTPError as error:
             raise self._unreachable(error, maybe_taken=True) from error
         if response.status_code >= 500:
@@ -198,9 +200,13 @@ class QpuHttpAdapter:
             message = response.text[:200]
         return f"{self._name}: HTTP {response.status_code}: {message}"
 
-    def _unreachable(self, error: Exception, *, maybe_taken: bool = False) -> DeviceUnreachableError:
+    def _unreachable(
+        self, error: Exception, *, maybe_taken: bool = False, maybe_later: bool = False
+    ) -> DeviceUnreachableError:
         reason = str(error) or type(error).__name__
-        return DeviceUnreachableError(f"{self._name}: does not answer: {reason}", maybe_taken=maybe_taken)
+        return DeviceUnreachableError(
+            f"{self._name}: does not answer: {reason}", maybe_taken=maybe_taken, maybe_later=maybe_later
+        )
 
 
 def _as_text(value: object) -> str | None:

@@ -298,3 +298,18 @@ def test_readiness_does_not_depend_on_a_qpu_that_is_down(
         assert "[+] dispatcher" in ready.text
         assert httpx.get(f"{daemon.metrics_url}/livez").text == "ok\n"
         assert daemon.client.get("/qpu/specs").status_code == 503
+
+
+def test_the_specs_of_a_device_are_read_again_when_it_comes_back(
+    run_daemon: Any, run_device: Any, device_at: Any, sequence_text: str, wait_until: Any
+) -> None:
+    with run_device() as qpu, run_daemon(devices=[device_at(qpu.url)]) as daemon:
+        assert daemon.finished(daemon.submit(daemon.acquire(), sequence_text, 10))["status"] == "DONE"
+        qpu.specs = {**qpu.specs, "max_runs": 50}
+        qpu.word = "CALIBRATING"
+        daemon.until_online(online=False)
+        qpu.word = "UP"
+        daemon.until_online()
+        wait_until(lambda: '"max_runs": 50' in daemon.ok("GET", "/qpu/specs")["specs"])
+        refused = daemon.refused(422, "POST", "/jobs", **daemon.submission(daemon.acquire(), sequence_text, 51))
+        assert "between 1 and 50" in refused

@@ -341,6 +341,21 @@ def test_sites_choose_who_may_use_the_devices_and_who_makes_sessions(
         assert daemon.metric("qpu_sessions_total", outcome="revoked") == 1
 
 
+def test_a_daemon_without_munged_is_not_ready_and_says_so(
+    run_daemon: Any, run_device: Any, device_at: Any, munged: None, tmp_path: Path
+) -> None:
+    api = {"auth": "munge", "munge_socket": str(tmp_path / "nothing")}
+    with run_device() as qpu, run_daemon(devices=[device_at(qpu.url)], api=api) as daemon:
+        ready = httpx.get(f"{daemon.metrics_url}/readyz")
+        assert ready.status_code == 503
+        assert "[-] munge: " in ready.text
+        assert "[+] store" in ready.text
+        answer = daemon.client.get("/jobs")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"]
+        assert "MUNGE" in answer.json()["detail"]
+
+
 def test_tokens_and_credentials_are_neither_stored_nor_told(daemon: Any, sequence_text: str) -> None:
     from qwatch.qrmi import munge
 

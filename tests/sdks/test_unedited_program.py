@@ -86,18 +86,14 @@ def test_an_unedited_program_runs_its_job_without_munge(sdk_stack, without_munge
 
 def test_the_token_is_not_offered_to_another_host(sdk_stack, without_munge):
     script = """
-import qrmi
-from qwatch.qrmi import auto_instrument
-auto_instrument.install()
+import qrmi, sys
+
 config = {"QRMI_WARDEN_URL": "http://192.0.2.1:8006", "QRMI_JOB_UID": "0", "QRMI_JOB_ID": "1"}
-print(type(qrmi.QuantumResource.from_config("EMU", qrmi.ResourceType.PasqalLocal, config)._resource))
+try:
+    qrmi.QuantumResource.from_config("EMU", qrmi.ResourceType.PasqalLocal, config).target()
+except qrmi.QrmiError as error:
+    sys.exit(str(error))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env=sdk_stack.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert done.stdout.strip() == "<class 'builtins.QuantumResource'>"
+    done = sdk_stack.run("-c", script, **without_munge)
+    assert done.returncode == 1
+    assert "munge unavailable" in done.stderr

@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
+from qwatch.qrmi.at_exit import end_open_spans
 from qwatch.qrmi.instrument import instrument
-from qwatch.qrmi.open_spans import end_open_spans
 from qwatch.telemetry import client_metrics
 
 from .alice_bob import ALICE_BOB
@@ -174,7 +174,7 @@ def check_spans(vendor: Vendor, recorded: Recorded) -> None:
     resource_id = instrumented(vendor, Recorded()).resource_id()
     spans = {span.name.removesuffix(f" {resource_id}"): span for span in recorded.spans}
     operations = {"status", "is_accessible", "acquire", "target", "task_start", "task_result", "task_logs"}
-    assert set(spans) == operations | {"task_stop", "release", "session", "task", "wait"}
+    assert set(spans) == operations | {"metadata", "task_stop", "release", "session", "task", "wait"}
     parents = {
         "acquire": "session",
         "task": "session",
