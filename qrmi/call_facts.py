@@ -5,25 +5,44 @@ from __future__ import annotations
 import qrmi
 
 from ..telemetry import attributes
+from ..telemetry.catalogue import OTHER
+from .resource_types import PAYLOADS
 
 _MOST_SCANNED = 1_000_000
-_PROGRAM_FIELDS = ("sequence", "input", "iqmjson", "human_qir", "job_spec")
+_PROGRAM_FIELDS = {
+    "pasqal-cloud": "sequence",
+    "qiskit-primitive": "input",
+    "iqm-server": "iqmjson",
+    "alice-bob-felis": "human_qir",
+    "oqtopus": "job_spec",
+}
+_KINDS = {kind: (word, _PROGRAM_FIELDS[word]) for word, kind in PAYLOADS.items()}
+_UNKNOWN_KIND = (OTHER, "")
+_SEQUENCES = "sequence"
+_OF_CUDAQ = '"ahs_register"'
 
 
-def payload_sizes(payload: object, *, with_register: bool) -> dict[str, int]:
-    """Return what is known of a payload of any kind, as attributes: bytes, shots requested, atoms."""
-    sizes: dict[str, int] = {}
-    for name in _PROGRAM_FIELDS:
-        program = getattr(payload, name, None)
-        if isinstance(program, str):
-            sizes[attributes.PROGRAM_SIZE] = size_of(program)
-            if with_register and name == "sequence" and (register := register_size(program)):
-                sizes[attributes.REGISTER_SIZE] = register
-            break
-    shots = getattr(payload, "job_runs", None)
-    if isinstance(shots, int):
-        sizes[attributes.SHOTS_REQUESTED] = shots
-    return sizes
+def payload_facts(payload: object, *, with_register: bool) -> dict[str, str | int]:
+    """Return what is known of a payload, as attributes: its kind, bytes, shots requested, atoms."""
+    word, field = _KINDS.get(type(payload), _UNKNOWN_KIND)  # type: ignore[arg-type]
+    facts: dict[str, str | int] = {attributes.PAYLOAD_KIND: word}
+    program = getattr(payload, field, None)
+    if isinstance(program, str):
+        facts[attributes.PROGRAM_SIZE] = size_of(program)
+    if field == _SEQUENCES:
+        if with_register and isinstance(program, str) and (register := register_size(program)):
+            facts[attributes.REGISTER_SIZE] = register
+        shots = getattr(payload, "job_runs", None)
+        if isinstance(shots, int):
+            facts[attributes.SHOTS_REQUESTED] = shots
+    return facts
+
+
+def sdk_of_payload(payload: object) -> str | None:
+    """Return the SDK whose own format a payload is in: CUDA-Q's analog program; None for any other."""
+    if isinstance(payload, qrmi.Payload.PasqalCloud) and _OF_CUDAQ in payload.sequence[:_MOST_SCANNED]:
+        return "cudaq"
+    return None
 
 
 def size_of(text: str) -> int:

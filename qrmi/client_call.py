@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import Token
 
 from opentelemetry import context, trace
@@ -13,21 +13,16 @@ from opentelemetry.util.types import AttributeValue
 
 from ..telemetry import attributes
 from .call_facts import error_class, qualified_error_class
+from .call_tally import CallTally
 from .client_histograms import ClientHistograms
-from .guard import Guard
+from .guard import log_fault
 from .open_spans import description_of
+from .options import Hook
 from .session_spans import Placement
-
-Hook = Callable[[Span, str, object], None]
-"""Called with the span of a call, the operation's name, and what was given (a request) or returned."""
-
-_GUARD_START = Guard("start of a call")
-_GUARD_END = Guard("end of a call")
-_GUARD_HOOK = Guard("a hook of the program")
 
 
 class CallTracer:
-    """Makes the spans of one resource's calls."""
+    """Makes the spans of one resource's calls, and measures them."""
 
     def __init__(
         self,
@@ -35,15 +30,17 @@ class CallTracer:
         name: str,
         base_attributes: dict[str, str],
         histograms: ClientHistograms,
+        tally: CallTally,
         request_hook: Hook | None,
         response_hook: Hook | None,
     ) -> None:
         self._tracer = tracer
         self._name = name
         self._base_attributes = base_attributes
-        self.histograms = histograms
+        self._histograms = histograms
+        self._tally = tally
         self._request_hook = request_hook
-        self.response_hook = response_hook
+        self._response_hook = response_hook
         self._known: dict[str, tuple[str, dict[str, str]]] = {}
 
     def start(
@@ -55,68 +52,85 @@ class CallTracer:
         more: Mapping[str, AttributeValue] | None = None,
     ) -> ClientCall:
         """Start the span of a call, with ``more`` attributes, and make it the current one."""
-        call = ClientCall(self, operation)
-        with _GUARD_START:
-            name, given = self._names(operation)
-            span = self._tracer.start_span(
+        call = ClientCall(operation)
+        try:
+            name, given = self._known.get(operation) or self._names(operation)
+            call.span = span = self._tracer.start_span(
                 name,
-                context=placement.parent,
-                kind=kind,
-                attributes={**given, **more} if more else given,
-                links=placement.links,
+                placement.parent,
+                kind,
+                {**given, **more} if more else given,
+                placement.links,
             )
-            call.span = span
-            if span.get_span_context().is_valid:
-                base: Context | None = placement.parent
-                call.token = context.attach(trace.set_span_in_context(span, base))
+            if span is not trace.INVALID_SPAN:
+                call.token = context.attach(trace.set_span_in_context(span, placement.parent))
+        except Exception as error:
+            log_fault("start of a call", error)
         if self._request_hook is not None and call.span.is_recording():
-            with _GUARD_HOOK:
-                self._request_hook(call.span, operation, request)
+            self._run_hook(self._request_hook, call, request)
         return call
 
+    def start_untraced(self, operation: str) -> ClientCall:
+        """Start a call that is measured only."""
+        return ClientCall(operation)
+
+    def succeed(self, call: ClientCall, value: object) -> None:
+        """The call returned ``value``."""
+        if self._response_hook is not None and call.span.is_recording():
+            self._run_hook(self._response_hook, call, value)
+        self._end(call, "")
+
+    def fail(self, call: ClientCall, error: BaseException) -> None:
+        """The call raised ``error``."""
+        try:
+            if call.span.is_recording():
+                call.span.set_attribute(attributes.ERROR_TYPE, qualified_error_class(error))
+                call.span.set_status(Status(StatusCode.ERROR, description_of(error)))
+        except Exception as fault:
+            log_fault("end of a call", fault)
+        self._end(call, error_class(error))
+
+    def measure(self, operation: str, error_type: str, seconds: float) -> None:
+        """Count and measure a call that has no span."""
+        self._tally.called(operation, error_type)
+        self._histograms.operation(operation, error_type, seconds)
+
+    def _end(self, call: ClientCall, error_type: str) -> None:
+        try:
+            # While the span is current, so that a sampled one becomes the exemplar.
+            self.measure(call.operation, error_type, time.perf_counter() - call.started)
+        except Exception as fault:
+            log_fault("end of a call", fault)
+        try:
+            call.span.end()
+        except Exception as fault:
+            log_fault("end of a call", fault)
+        if call.token is not None:
+            context.detach(call.token)
+
     def _names(self, operation: str) -> tuple[str, dict[str, str]]:
-        found = self._known.get(operation)
-        if found is None:
-            found = (
-                attributes.span_name(operation, self._name),
-                {**self._base_attributes, attributes.OPERATION_NAME: operation},
-            )
-            self._known[operation] = found
+        found = (
+            attributes.span_name(operation, self._name),
+            {**self._base_attributes, attributes.OPERATION_NAME: operation},
+        )
+        self._known[operation] = found
         return found
+
+    @staticmethod
+    def _run_hook(hook: Hook, call: ClientCall, value: object) -> None:
+        try:
+            hook(call.span, call.operation, value)
+        except Exception as error:
+            log_fault("a hook of the program", error)
 
 
 class ClientCall:
-    """A call that is under way. Ends with ``succeed`` or ``fail``."""
+    """A call that is under way."""
 
-    __slots__ = ("_started", "_tracer", "operation", "span", "token")
+    __slots__ = ("operation", "span", "started", "token")
 
-    def __init__(self, tracer: CallTracer, operation: str) -> None:
-        self._tracer = tracer
+    def __init__(self, operation: str) -> None:
         self.operation = operation
         self.span: Span = trace.INVALID_SPAN
         self.token: Token[Context] | None = None
-        self._started = time.perf_counter()
-
-    def succeed(self, value: object) -> None:
-        """The call returned ``value``."""
-        if self._tracer.response_hook is not None and self.span.is_recording():
-            with _GUARD_HOOK:
-                self._tracer.response_hook(self.span, self.operation, value)
-        self._end("")
-
-    def fail(self, error: BaseException) -> None:
-        """The call raised ``error``."""
-        with _GUARD_END:
-            if self.span.is_recording():
-                self.span.set_attribute(attributes.ERROR_TYPE, qualified_error_class(error))
-                self.span.set_status(Status(StatusCode.ERROR, description_of(error)))
-        self._end(error_class(error))
-
-    def _end(self, error_type: str) -> None:
-        with _GUARD_END:
-            # While the span is current, so that a sampled one becomes the exemplar.
-            self._tracer.histograms.operation(self.operation, error_type, time.perf_counter() - self._started)
-        with _GUARD_END:
-            self.span.end()
-        if self.token is not None:
-            context.detach(self.token)
+        self.started = time.perf_counter()

@@ -21,34 +21,41 @@ class ClientHistograms:
         self._task = _histogram(meter, client_metrics.TASK_DURATION)
         self._polls = _histogram(meter, client_metrics.STATUS_POLLS)
         self._payload = _histogram(meter, client_metrics.PAYLOAD_SIZE)
+        self._polls_labels = _labels(client_metrics.STATUS_POLLS, resource_type)
         # The enumerations are closed, so these stay small.
-        self._known: dict[tuple[str, ...], _Labels] = {}
+        self._of_operation: dict[tuple[str, str], _Labels] = {}
+        self._of_task: dict[str, _Labels] = {}
+        self._of_payload: dict[str, _Labels] = {}
 
     def operation(self, operation: str, error_type: str, seconds: float) -> None:
         """Record one call; ``error_type`` is the class of its error, empty on success."""
-        labels = self._labels(client_metrics.OPERATION_DURATION, operation, self._resource_type, error_type)
+        labels = self._of_operation.get((operation, error_type))
+        if labels is None:
+            labels = _labels(client_metrics.OPERATION_DURATION, operation, self._resource_type, error_type)
+            if labels["error_type"] == error_type:
+                self._of_operation[operation, error_type] = labels
         self._operation.record(seconds, labels)
 
     def task(self, state: str, seconds: float, polls: int) -> None:
         """Record one task, from task_start to the final state that the program saw."""
-        labels = self._labels(client_metrics.TASK_DURATION, self._resource_type, state)
+        labels = self._of_task.get(state)
+        if labels is None:
+            labels = self._of_task[state] = _labels(client_metrics.TASK_DURATION, self._resource_type, state)
         self._task.record(seconds, labels)
-        self._polls.record(polls, self._labels(client_metrics.STATUS_POLLS, self._resource_type))
+        self._polls.record(polls, self._polls_labels)
 
     def payload(self, direction: str, size: int) -> None:
         """Record the bytes of a payload ``sent`` or of a result ``received``."""
-        labels = self._labels(client_metrics.PAYLOAD_SIZE, self._resource_type, direction)
+        labels = self._of_payload.get(direction)
+        if labels is None:
+            labels = _labels(client_metrics.PAYLOAD_SIZE, self._resource_type, direction)
+            self._of_payload[direction] = labels
         self._payload.record(size, labels)
 
-    def _labels(self, metric: Metric, *values: str) -> _Labels:
-        key = (metric.name, *values)
-        found = self._known.get(key)
-        if found is None:
-            given = dict(zip(metric.label_names, values, strict=True))
-            found = dict(zip(metric.label_names, metric.label_values(given), strict=True))
-            if tuple(found.values()) == values:
-                self._known[key] = found
-        return found
+
+def _labels(metric: Metric, *values: str) -> _Labels:
+    given = dict(zip(metric.label_names, values, strict=True))
+    return dict(zip(metric.label_names, metric.label_values(given), strict=True))
 
 
 def _histogram(meter: Meter, metric: Metric) -> Histogram:

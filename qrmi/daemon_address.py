@@ -6,28 +6,31 @@ import os
 
 import qrmi
 
+from .handover import DaemonAddress
 from .interface import Resource
-from .local_auth import munge_authentication
-from .local_client import LocalDaemonResource
-from .location import URL_KEYS
-from .trace_handover import DaemonAddress
+from .resource_types import URL_KEYS
 from .wheel import QuantumResource
 
 
 def daemon_of(resource: Resource) -> DaemonAddress | None:
-    """Return the daemon that ``resource`` speaks to, as its URL in the environment tells; None if none does.
+    """Return the daemon that ``resource`` speaks to, as it tells or the environment does; None if none does.
 
     The wheel's resource does not tell its URL, so it is read where the wheel reads it.
     """
-    if isinstance(resource, LocalDaemonResource):
-        return DaemonAddress(resource.url, resource.authentication)
+    address = getattr(resource, "daemon_address", None)
+    if isinstance(address, DaemonAddress):
+        return address
     if not isinstance(resource, QuantumResource):
         return None
     if resource.resource_type() != qrmi.ResourceType.PasqalLocal:
         return None
     name = resource.resource_id()
-    for key in URL_KEYS:
-        url = os.environ.get(f"{name}_{key}")
-        if url:
-            return DaemonAddress(url, munge_authentication())
-    return None
+    return daemon_at({key: os.environ.get(f"{name}_{key}", "") for key in URL_KEYS})
+
+
+def daemon_at(settings: dict[str, str]) -> DaemonAddress | None:
+    """Return the daemon whose URL is in a ``pasqal-local`` resource's settings, asked with MUNGE."""
+    from .local_auth import munge_authentication
+
+    url = next((settings[key] for key in URL_KEYS if settings.get(key)), None)
+    return None if url is None else DaemonAddress(url, munge_authentication())

@@ -20,6 +20,7 @@ import qrmi
 
 from ..telemetry.redaction import REDACTOR, SESSION_PREFIX
 from .resource_types import EMULATOR
+from .stand_in_device import for_own_device
 from .values import ResourceCapacity, ResourceStatus, Target, TaskResult
 
 if TYPE_CHECKING:
@@ -136,9 +137,10 @@ class InProcessEmulator:
         """Queue a ``Payload.PasqalCloud`` and return the task's id at once."""
         if not isinstance(payload, qrmi.Payload.PasqalCloud):
             raise qrmi.UnsupportedPayloadError(f"payload type is not supported: {type(payload).__name__}")
-        self._check(payload)
+        sequence = for_own_device(payload.sequence, self._specs()) or payload.sequence
+        self._check(sequence, payload.job_runs)
         number = next(self._numbers)
-        task = _Task(str(number), number, payload.sequence, payload.job_runs)
+        task = _Task(str(number), number, sequence, payload.job_runs)
         task.note(f"created with {task.shots} shots")
         with self._lock:
             try:
@@ -185,12 +187,12 @@ class InProcessEmulator:
         except ImportError as error:
             raise qrmi.QrmiError(f"the emulator needs {error.name}: install qwatch[emulator]") from error
 
-    def _check(self, payload: qrmi.Payload.PasqalCloud) -> None:
+    def _check(self, sequence: str, shots: int) -> None:
         specs = self._specs()
         from ..emulator.specs import validate_sequence
 
         try:
-            validate_sequence(payload.sequence, payload.job_runs, specs)
+            validate_sequence(sequence, shots, specs)
         except ValueError as error:
             raise qrmi.InvalidInputError(str(error)) from error
 

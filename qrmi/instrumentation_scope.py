@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from importlib import metadata
 
 SCOPE = "qwatch.qrmi"
 
@@ -11,6 +10,9 @@ SCOPE = "qwatch.qrmi"
 @functools.cache
 def version() -> str:
     """Return the installed version of qwatch, empty when it runs from an unpacked folder."""
+    # Imported here: it takes as long as half of the instrumentation.
+    from importlib import metadata
+
     try:
         return metadata.version("qwatch")
     except metadata.PackageNotFoundError:

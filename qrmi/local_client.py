@@ -20,6 +20,7 @@ from opentelemetry import trace
 
 from ..telemetry.redaction import REDACTOR, redact
 from ..telemetry.trace_context import format_traceparent
+from .handover import DaemonAddress
 from .local_auth import TokenFileError, munge_authentication, token_authentication
 from .munge import MungeError, MungeUnavailableError
 from .values import ResourceStatus, Target, TaskResult
@@ -86,6 +87,11 @@ class LocalDaemonResource:
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
         self._client_process = 0
+
+    @property
+    def daemon_address(self) -> DaemonAddress:
+        """The daemon, and how a request to it says who sends it."""
+        return DaemonAddress(self.url, self.authentication)
 
     def acquire(self) -> str:
         """Open a session and return its token."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import announcement
-from .resource_types import EMULATOR, PASQAL_LOCAL, TYPES
+from .resource_types import EMULATOR, PASQAL_LOCAL, TYPES, URL_KEYS
 
 QPU_VARIABLE = "QWATCH_QPU"
 """Names the QPU for a program that names none."""
@@ -23,11 +23,6 @@ TOKEN_FILE_VARIABLE = "QWATCH_TOKEN_FILE"
 """Path of the token for a daemon on this host that uses local authentication."""
 
 CONFIG_PLACES = (Path("qrmi_config.json"), Path("/etc/slurm/qrmi_config.json"))
-
-URL_KEYS = ("QRMI_WARDEN_URL", "QRMI_URL")
-"""What a pasqal-local resource calls its daemon's URL; the second is older."""
-
-SESSION_KEY = "QRMI_JOB_ACQUISITION_TOKEN"
 
 JOB_ENVIRONMENT = "the job's environment"
 
@@ -189,12 +184,12 @@ def _located(
             f"QPU {name!r} in {source} has the unknown type {word!r}: use one of {', '.join(TYPES)}"
         )
     location = Location(name, word, source, settings)
-    token_file = _token_file(location, environment)
+    token_file = token_file_of(location, environment)
     return Location(name, word, source, settings, token_file) if token_file else location
 
 
-def _token_file(location: Location, environment: Mapping[str, str]) -> Path | None:
-    """Return the token for a daemon on this host, and never offer it to another one."""
+def token_file_of(location: Location, environment: Mapping[str, str]) -> Path | None:
+    """Return the file of the token for a daemon on this host, and never offer it to another one."""
     if location.type_word != PASQAL_LOCAL or location.url is None or not _is_this_host(location.url):
         return None
     given = environment.get(TOKEN_FILE_VARIABLE)

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import qrmi
 
+from .handover import DaemonAddress
 from .in_process import InProcessEmulator
 from .instrument import InstrumentedResource, instrument
 from .interface import Resource
 from .local_auth import TokenFileError, munge_authentication
 from .local_client import LocalDaemonResource
-from .location import JOB_ENVIRONMENT, SESSION_KEY, Location, ResourceNotAvailableError, locate
-from .resource_types import EMULATOR, PASQAL_LOCAL, TYPES
-from .trace_handover import DaemonAddress
+from .location import JOB_ENVIRONMENT, Location, ResourceNotAvailableError, locate
+from .resource_types import EMULATOR, PASQAL_LOCAL, SESSION_KEY, TYPES
 from .wheel import QuantumResource
 
 __all__ = ["ResourceNotAvailableError", "open_location", "open_resource"]

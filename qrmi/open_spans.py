@@ -1,12 +1,11 @@
-"""The open spans of one resource: its sessions and tasks, ended with the process at the latest."""
+"""The open spans of one resource: its sessions and tasks."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Mapping
 
 from opentelemetry import trace
@@ -15,18 +14,15 @@ from opentelemetry.util.types import AttributeValue
 
 from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR, hashed, redact
+from .at_exit import end_orphans
 from .call_facts import qualified_error_class
 from .client_histograms import ClientHistograms
-from .guard import GUARD_EXIT, log_fault
+from .resource_types import SESSION_KEY
 from .session_spans import Placement, SessionSpan, outermost_placement, session_of_run
 from .task_spans import OpenTask, TaskSpans
 
 _MOST_SESSIONS = 16
 _DESCRIPTION_LENGTH = 500
-
-_LIVE: set[OpenSpans] = set()
-_ORPHANS: deque[OpenSpans] = deque()
-_registered_for: int | None = None
 
 
 class OpenSpans:
@@ -42,7 +38,7 @@ class OpenSpans:
         self._tracer = tracer
         self._session_name = attributes.span_name(attributes.SESSION, name)
         self._task_name = attributes.span_name(attributes.TASK, name)
-        self._token_variable = f"{name}_QRMI_JOB_ACQUISITION_TOKEN"
+        self._token_variable = f"{name}_{SESSION_KEY}"
         self._task_attributes = task_attributes
         self.tasks = TaskSpans(tracer, name, histograms)
         self._sessions: OrderedDict[str, SessionSpan] = OrderedDict()
@@ -74,7 +70,6 @@ class OpenSpans:
             self._sessions[key] = session
             if len(self._sessions) > _MOST_SESSIONS:
                 self._end(self._sessions.popitem(last=False)[1])
-        _keep_until_exit(self)
 
     def acquired(self, session: SessionSpan, token: str) -> None:
         """Keep a session that was acquired just now."""
@@ -133,7 +128,6 @@ class OpenSpans:
             self.tasks.end_all()
             while self._sessions:
                 self._end(self._sessions.popitem()[1])
-        _LIVE.discard(self)
 
     def continue_in_fork(self) -> None:
         """In a forked process: the spans are the parent's to end, new ones are placed below them."""
@@ -150,56 +144,9 @@ class OpenSpans:
         session.span.end()
 
     def _start_span(self, name: str, placement: Placement, given: Mapping[str, AttributeValue]) -> Span:
-        return self._tracer.start_span(
-            name,
-            context=placement.parent,
-            kind=SpanKind.INTERNAL,
-            attributes=given,
-            links=placement.links,
-        )
+        return self._tracer.start_span(name, placement.parent, SpanKind.INTERNAL, given, placement.links)
 
 
 def description_of(error: BaseException) -> str:
     """Return an error's message for a span: without credentials, and not too long."""
     return redact(str(error))[:_DESCRIPTION_LENGTH]
-
-
-def leave_to_exit(spans: OpenSpans) -> None:
-    """End the spans of a resource that is gone, later: this may run inside the garbage collector."""
-    if spans in _LIVE:
-        _ORPHANS.append(spans)
-
-
-def end_orphans() -> None:
-    """End the spans of resources that are gone."""
-    while _ORPHANS:
-        try:
-            _ORPHANS.popleft().close()
-        except Exception as error:
-            log_fault("end of spans", error)
-
-
-def end_open_spans() -> None:
-    """End every open span of this process; it runs by itself when the process exits."""
-    end_orphans()
-    for spans in list(_LIVE):
-        with GUARD_EXIT:
-            spans.close()
-
-
-def _keep_until_exit(spans: OpenSpans) -> None:
-    global _registered_for  # noqa: PLW0603
-    _LIVE.add(spans)
-    if _registered_for != os.getpid():
-        # Registered when the first span is open, hence after the set-up of any SDK, and so run before its end.
-        _registered_for = os.getpid()
-        atexit.unregister(end_open_spans)
-        atexit.register(end_open_spans)
-
-
-def _continue_in_fork() -> None:
-    for spans in list(_LIVE):
-        spans.continue_in_fork()
-
-
-os.register_at_fork(after_in_child=_continue_in_fork)

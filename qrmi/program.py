@@ -25,14 +25,13 @@ from .job_attributes import JOB_CLASS_VARIABLE
 from .location import (
     QPU_VARIABLE,
     TOKEN_FILE_VARIABLE,
-    URL_KEYS,
     Location,
     ResourceNotAvailableError,
     locate,
 )
 from .open_resource import job_id, open_location, user_id
 from .program_tracing import SWITCH, has_destination
-from .resource_types import EMULATOR
+from .resource_types import EMULATOR, URL_KEYS
 from .session import session_variable
 from .session_spans import SESSION_TRACEPARENT_VARIABLE, SessionSpan
 from .signals import ForwardedSignals

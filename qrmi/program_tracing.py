@@ -10,10 +10,14 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from ..telemetry.tracing import TRACE_DIRECTORY, Tracing, configure_tracing
-from .open_spans import end_open_spans
-from .sigterm import flush_on_sigterm
+from ..telemetry.trace_context import TRACE_DIRECTORY
+from .at_exit import end_open_spans
+from .handover import flush_all
+
+if TYPE_CHECKING:
+    from ..telemetry.tracing import Tracing
 
 SWITCH = "QWATCH_TRACING"
 """Set to 1 by ``qwatch run`` for the program it starts."""
@@ -43,6 +47,10 @@ def trace_this_program() -> None:
 
 @functools.cache
 def _configure(process: int) -> Tracing:
+    # Imported here: a program that sets up its own SDK, or none, has no use for ours.
+    from ..telemetry.tracing import configure_tracing
+    from .sigterm import flush_on_sigterm
+
     tracing = configure_tracing(service_name=program_name(), export_metrics=True)
     if tracing.owned:
         flush_on_sigterm(lambda: _end(tracing))
@@ -65,5 +73,7 @@ def program_name() -> str:
 
 
 def _end(tracing: Tracing) -> None:
+    from ..telemetry.bounded_work import finish_within
+
     end_open_spans()
-    tracing.shutdown(FLUSH_SECONDS)
+    finish_within(FLUSH_SECONDS, [lambda: tracing.shutdown(FLUSH_SECONDS), lambda: flush_all(FLUSH_SECONDS)])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ..telemetry.redaction import REDACTOR, redact
 from .interface import Resource
-from .location import SESSION_KEY
+from .resource_types import SESSION_KEY
 
 _log = logging.getLogger(__name__)
 

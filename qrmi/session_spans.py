@@ -58,8 +58,9 @@ class SessionSpan:
         self.span = span
         self.context: SpanContext = span.get_span_context()
         self._opened_under = trace.get_current_span().get_span_context().span_id
-        self._tasks: OrderedDict[int, int] = OrderedDict()
-        self._calls: OrderedDict[int, int] = OrderedDict()
+        self._below = Placement(trace.set_span_in_context(span, Context()), None)
+        self._tasks = _Counts()
+        self._calls = _Counts()
 
     def place_task(self) -> Placement:
         """Return the place of the next task's span."""
@@ -73,22 +74,47 @@ class SessionSpan:
         """Return the place of a span that always belongs into the session's own trace."""
         return Placement(trace.set_span_in_context(self.span), None) if self.context.is_valid else ANYWHERE
 
-    def _place(self, counts: OrderedDict[int, int]) -> Placement:
-        current = trace.get_current_span()
+    def _place(self, counts: _Counts) -> Placement:
+        present = context.get_current()
+        if not present and self.context.is_valid and counts.own < MOST_IN_ONE_TRACE:
+            # The usual case, without a span of the program's own.
+            counts.own += 1
+            return self._below
+        current = trace.get_current_span(present)
         own = current.get_span_context()
         # The span under which the session was opened holds the session; a newer one of the program wins.
         if not own.is_valid or own.span_id == self._opened_under:
             current, own = self.span, self.context
             if not own.is_valid:
                 return ANYWHERE
-        links = [Link(self.context)] if self.context.is_valid and own.trace_id != self.context.trace_id else []
-        count = counts.get(own.trace_id, 0)
-        if count < MOST_IN_ONE_TRACE:
-            counts[own.trace_id] = count + 1
-            counts.move_to_end(own.trace_id)
-            if len(counts) > _MOST_TRACES:
-                counts.popitem(last=False)
-            return Placement(trace.set_span_in_context(current, context.get_current()), links or None)
+        same = own.trace_id == self.context.trace_id
+        links = [Link(self.context)] if self.context.is_valid and not same else []
+        if counts.one_more(None if same else own.trace_id):
+            return Placement(trace.set_span_in_context(current, present), links or None)
         if own.is_valid:
             links.append(Link(own))
-        return Placement(trace.set_span_in_context(trace.INVALID_SPAN, context.get_current()), links or None)
+        return Placement(trace.set_span_in_context(trace.INVALID_SPAN, present), links or None)
+
+
+class _Counts:
+    """How many spans of one kind are in the session's trace, and in the latest of the program's other ones."""
+
+    __slots__ = ("_others", "own")
+
+    def __init__(self) -> None:
+        self.own = 0
+        self._others: OrderedDict[int, int] = OrderedDict()
+
+    def one_more(self, other: int | None) -> bool:
+        """Count a span, in another trace if one is given; False if it would be one too many."""
+        count = self.own if other is None else self._others.get(other, 0)
+        if count >= MOST_IN_ONE_TRACE:
+            return False
+        if other is None:
+            self.own = count + 1
+            return True
+        self._others[other] = count + 1
+        self._others.move_to_end(other)
+        if len(self._others) > _MOST_TRACES:
+            self._others.popitem(last=False)
+        return True

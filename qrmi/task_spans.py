@@ -25,6 +25,7 @@ MOST_OPEN = 1000
 MOST_ENDED = 500
 UNFETCHED_SECONDS = 60.0
 _MOST_POLL_ERRORS = 10
+_MOST_EVENTS = 100
 
 UNKNOWN = "unknown"
 _WORDS = {
@@ -48,7 +49,7 @@ class OpenTask:
     started: float
     identifier: str = ""
     submitted_ns: int = 0
-    wait: Span | None = None
+    events: list[tuple[str, dict[str, str], int]] | None = None
     state: str = UNKNOWN
     polls: int = 0
     poll_errors: int = 0
@@ -103,9 +104,7 @@ class TaskSpans:
             if state == task.state:
                 return
             task.state = state
-            wait = self._wait(task)
-            if wait.is_recording():
-                wait.add_event(attributes.TASK_STATE, {attributes.TASK_STATE: state})
+            self._note(task, attributes.TASK_STATE, {attributes.TASK_STATE: state})
             if state in _FINAL:
                 self._finalise(task)
 
@@ -117,9 +116,8 @@ class TaskSpans:
                 return
             task.polls += 1
             task.poll_errors += 1
-            wait = self._wait(task)
-            if wait.is_recording() and task.poll_errors <= _MOST_POLL_ERRORS:
-                wait.add_event("exception", {attributes.ERROR_TYPE: qualified_error_class(error)})
+            if task.poll_errors <= _MOST_POLL_ERRORS:
+                self._note(task, "exception", {attributes.ERROR_TYPE: qualified_error_class(error)})
 
     def fetched(self, identifier: str) -> None:
         """Note that the result was fetched: the task is complete, its span ends."""
@@ -147,15 +145,13 @@ class TaskSpans:
         self._open.clear()
         self._completed.clear()
 
-    def _wait(self, task: OpenTask) -> Span:
-        if task.wait is None:
-            task.wait = self._tracer.start_span(
-                self._wait_name,
-                context=task.context,
-                attributes=self._wait_attributes,
-                start_time=task.submitted_ns,
-            )
-        return task.wait
+    @staticmethod
+    def _note(task: OpenTask, name: str, given: dict[str, str]) -> None:
+        """Keep an event for the span ``wait``, which is made when it ends: an open one costs each poll more."""
+        if task.events is None:
+            task.events = []
+        if task.span.is_recording() and len(task.events) < _MOST_EVENTS:
+            task.events.append((name, given, time.time_ns()))
 
     def _finalise(self, task: OpenTask) -> None:
         """The final state was seen: measure the task; only a completed one still has a result to fetch."""
@@ -184,10 +180,15 @@ class TaskSpans:
         if len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
 
-    @staticmethod
-    def _end_wait(task: OpenTask, when_ns: int | None) -> None:
-        if task.wait is None:
+    def _end_wait(self, task: OpenTask, when_ns: int | None) -> None:
+        if not task.polls or not task.span.is_recording():
             return
-        if task.wait.is_recording():
-            task.wait.set_attribute(attributes.STATUS_POLLS, task.polls)
-        task.wait.end(when_ns)
+        wait = self._tracer.start_span(
+            self._wait_name,
+            task.context,
+            attributes={**self._wait_attributes, attributes.STATUS_POLLS: task.polls},
+            start_time=task.submitted_ns,
+        )
+        for name, given, at in task.events or ():
+            wait.add_event(name, given, at)
+        wait.end(when_ns)

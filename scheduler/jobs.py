@@ -84,6 +84,9 @@ class NewJob:
     created_at: float
     traceparent: str | None
     trace_id: str | None
+    sdk: str | None = None
+    note: str | None = None
+    """A line for the job's log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ def create(connection: Connection, new: Sequence[tuple[Session, NewJob]]) -> lis
             "qpu_id": session.qpu_id,
             "resource_type": job.resource_type,
             "job_class": job.job_class,
+            "sdk": job.sdk,
             "shots_requested": job.shots,
             "state": JobState.PENDING.value,
             "received_at": job.received_at,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from opentelemetry import trace
 from sqlalchemy import Connection
@@ -27,6 +28,7 @@ from .errors import (
     PermissionDeniedError,
     UnavailableError,
 )
+from .job_payload import accepted_payload
 from .jobs import Job, JobEnd, JobState, NewJob
 from .policies.policy import policy_named
 from .sessions import NewSession, Session
@@ -173,7 +175,7 @@ class Scheduler:
         device: Device,
         token: str,
         uid: int,
-        sequence: str,
+        sequence: str | dict[str, Any],
         shots: int,
         *,
         job_class: str | None = None,
@@ -190,7 +192,8 @@ class Scheduler:
         now = time.time()
         self._check_open(device)
         try:
-            check_job(sequence, shots, device.limits, self.api.max_shots)
+            payload = await accepted_payload(sequence, device.record.specs)
+            check_job(payload.sequence, shots, device.limits, self.api.max_shots)
         except InvalidRequestError:
             self._rejected(device, "invalid")
             raise
@@ -198,8 +201,10 @@ class Scheduler:
         new = NewJob(
             job_class=job_class or self.api.default_job_class,
             resource_type=device.adapter.resource_type,
-            sequence=sequence,
+            sequence=payload.sequence,
             shots=shots,
+            sdk=payload.sdk,
+            note=payload.note,
             received_at=received_at or now,
             created_at=now,
             traceparent=None if context is None else traceparent,

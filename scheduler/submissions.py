@@ -61,8 +61,10 @@ def _create(connection: Connection, accepted: Sequence[tuple[Session, NewJob]]) 
     if max(numbers) > jobs.LARGEST_ID:
         raise UnavailableError("the store's job numbers have reached 2^31; begin a new store")
     lines = [
-        (number, new.created_at, f"queued as {new.job_class} with {new.shots} shots")
+        (number, new.created_at, line)
         for number, (_, new) in zip(numbers, accepted, strict=True)
+        for line in (f"queued as {new.job_class} with {new.shots} shots", new.note)
+        if line is not None
     ]
     jobs.log_all(connection, lines)
     return [_as_created(number, session, new) for number, (session, new) in zip(numbers, accepted, strict=True)]
@@ -79,7 +81,7 @@ def _as_created(job_id: int, session: Session, new: NewJob) -> Job:
         qpu_id=session.qpu_id,
         resource_type=new.resource_type,
         job_class=new.job_class,
-        sdk=None,
+        sdk=new.sdk,
         shots_requested=new.shots,
         shots_executed=0,
         state=JobState.PENDING,

@@ -1,4 +1,4 @@
-"""The QRMI client library seen from a user's process, sent by OTLP."""
+"""The QRMI client library seen from a user's process: sent by OTLP, and the calls by the daemon too."""
 
 from __future__ import annotations
 
@@ -42,5 +42,12 @@ PAYLOAD_SIZE = Metric(
     (labels.RESOURCE_TYPE, labels.DIRECTION),
     BYTE_BUCKETS,
 )
+CALLS = Metric(
+    "qrmi.client.calls",
+    Kind.COUNTER,
+    "{call}",
+    "Calls of the QRMI library in users' processes, as their sessions' summaries tell the daemon",
+    (labels.OPERATION, labels.RESOURCE_TYPE, labels.QRMI_ERROR_TYPE),
+)
 
-METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE)
+METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE, CALLS)

@@ -19,6 +19,13 @@ STATUS = "status"
 PEER = "peer"
 SECONDS = "seconds"
 COLLECTOR = "collector"
+SDK = "sdk"
+RESOURCE_TYPE = "resource_type"
+CALLS = "calls"
+ERRORS = "errors"
+POLLS = "polls"
+BYTES_SENT = "bytes_sent"
+BYTES_RECEIVED = "bytes_received"
 
 FIELDS = (
     QPU_ID,
@@ -38,6 +45,13 @@ FIELDS = (
     PEER,
     SECONDS,
     COLLECTOR,
+    SDK,
+    RESOURCE_TYPE,
+    CALLS,
+    ERRORS,
+    POLLS,
+    BYTES_SENT,
+    BYTES_RECEIVED,
 )
 
 STREAM_LABELS = ("service_name", "qpu_id", "level")

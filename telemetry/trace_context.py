@@ -10,6 +10,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 TRACEPARENT = "TRACEPARENT"
+TRACE_DIRECTORY = "QWATCH_TRACE_DIRECTORY"
+"""Names the folder that spans are written to, where there is no trace store."""
+
 _FORM = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
 

@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from .bounded_spans import BoundedSpanProcessor, DropCounter, ignore_drop
 from .bounded_work import finish_within
+from .trace_context import TRACE_DIRECTORY
 
 __all__ = [
     "DEFAULT_FLUSH_SECONDS",
@@ -33,7 +34,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-TRACE_DIRECTORY = "QWATCH_TRACE_DIRECTORY"
 DEFAULT_FLUSH_SECONDS = 3.0
 
 

@@ -15,7 +15,8 @@ from ...telemetry import log_fields, own_metrics
 from ...telemetry.instruments import Instruments
 from ..errors import SchedulerError, UnavailableError
 from ..scheduler import Scheduler
-from . import device_routes, job_routes, session_routes
+from ..session_summaries import SessionSummaries
+from . import device_routes, job_routes, session_routes, summary_routes
 from .identity import Authenticator
 from .local_authentication import LocalAuthenticator
 from .messages import ErrorReply
@@ -49,10 +50,13 @@ def create_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGIApp:
     )
     application.state.scheduler = scheduler
     application.state.authenticator = authenticator
+    application.state.summaries = SessionSummaries(
+        scheduler.store, scheduler.instruments, scheduler.api.store_timeout
+    )
     application.state.accessible_limit = RateLimit(scheduler.api.accessible_per_second)
     for prefix in PREFIXES:
         # Routes are tried in this order: what is asked most often comes first.
-        for part in (job_routes, session_routes, device_routes):
+        for part in (job_routes, session_routes, summary_routes, device_routes):
             application.include_router(part.router, prefix=prefix, include_in_schema=prefix == "")
     application.add_exception_handler(SchedulerError, _scheduler_error)
     application.add_exception_handler(RequestValidationError, _invalid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -28,11 +29,14 @@ class SessionReply(BaseModel):
 
 
 class JobRequest(BaseModel):
-    """``POST /jobs``: a sequence in Pulser's abstract representation, and the number of shots."""
+    """``POST /jobs``: a sequence in Pulser's abstract representation, and the number of shots.
+
+    The sequence may also be CUDA-Q's analog program; either may be text or a JSON object.
+    """
 
     model_config = ConfigDict(strict=True)
 
-    sequence: str
+    sequence: str | dict[str, Any]
     shots: int
 
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from qwatch.qrmi.open_spans import end_open_spans
+from qwatch.qrmi.at_exit import end_open_spans
 
 from .north_server import TOKEN, NorthServer, serving
 

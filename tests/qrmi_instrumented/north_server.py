@@ -59,6 +59,7 @@ class NorthServer:
     steps: list[str] = field(default_factory=lambda: ["PENDING", "RUNNING", "RUNNING", "DONE"])
     specs: str = SPECS
     serves_trace: bool = True
+    serves_summary: bool = True
     refusals: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     jobs: dict[int, Job] = field(default_factory=dict)
@@ -100,6 +101,8 @@ class NorthServer:
                 session = f"session-token-{len(self.sessions)}"
                 self.sessions[session] = "open"
                 return 201, json.dumps({"id": session})
+            case "POST", ["sessions", "summary"]:
+                return (204, "") if self.serves_summary else (405, json.dumps({"detail": "Not Allowed"}))
             case "DELETE", ["sessions", session] if session in self.sessions:
                 self.sessions[session] = "released"
                 return 200, json.dumps({"id": session})

@@ -42,8 +42,8 @@ def test_open_tasks_stay_bounded(telemetry, payload, monkeypatch):
             resource.task_status(identifier)
         if number % 100 == 0:
             telemetry.exporter.clear()
-    assert len(resource._spans.tasks) <= 100
-    assert len(resource._spans.tasks._ended) <= 20
+    assert len(resource.telemetry.spans.tasks) <= 100
+    assert len(resource.telemetry.spans.tasks._ended) <= 20
     telemetry.exporter.clear()
     resource.close()
     assert len(telemetry.named("task FAKE")) <= 100

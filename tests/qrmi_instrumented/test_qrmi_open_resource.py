@@ -48,7 +48,7 @@ def test_the_only_qpu_of_the_job_is_the_real_wheels(job_environment):
     resource = open_resource()
     assert isinstance(bare(resource), qrmi.QuantumResource)
     assert resource.resource_id() == "EMU"
-    assert resource._handover._address.url == f"{job_environment.url}/devices/EMU"
+    assert resource.telemetry.handover.address.url == f"{job_environment.url}/devices/EMU"
     assert resource.acquire() in job_environment.sessions
 
 

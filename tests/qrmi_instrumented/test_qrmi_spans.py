@@ -65,6 +65,7 @@ def test_attributes_and_their_types(resource, telemetry, payload, run_task, monk
 
     base = {"qpu.id": "EMU", "qrmi.resource.type": "pasqal-local", "qpu.sdk": "pulser"}
     sizes = {
+        "qrmi.payload.kind": "pasqal-cloud",
         "qpu.program.size": len(payload.sequence),
         "qpu.job.shots.requested": 100,
         "qpu.register.size": 2,

@@ -8,10 +8,10 @@ import pytest
 import qrmi
 from opentelemetry.trace import NoOpTracerProvider
 
-from qwatch.qrmi import trace_handover
+from qwatch.qrmi import handover as handover_module
+from qwatch.qrmi.handover import DaemonAddress, Handover
 from qwatch.qrmi.instrument import instrument
 from qwatch.qrmi.local_client import LocalDaemonResource
-from qwatch.qrmi.trace_handover import DaemonAddress, TraceHandover
 from qwatch.telemetry.trace_context import format_traceparent
 
 
@@ -37,7 +37,7 @@ def test_a_scheduler_without_the_route_is_left_alone(wheel_resource, north, tele
     resource = instrument(wheel_resource, **telemetry.providers)
     monkeypatch.setenv("EMU_QRMI_JOB_ACQUISITION_TOKEN", resource.acquire())
     resource.task_start(payload)
-    assert resource._handover.flush()
+    assert resource.telemetry.handover.flush()
     for _ in range(5):
         resource.task_start(payload)
     resource.close()
@@ -87,22 +87,22 @@ def silent_server():
 
 
 def test_a_hanging_daemon_holds_nobody_up(silent_server, monkeypatch):
-    monkeypatch.setattr(trace_handover, "MOST_WAITING", 10)
-    monkeypatch.setattr(trace_handover, "TIMEOUT_SECONDS", 0.3)
-    handover = TraceHandover(DaemonAddress(silent_server, dict))
+    monkeypatch.setattr(handover_module, "MOST_WAITING", 10)
+    monkeypatch.setattr(handover_module, "TIMEOUT_SECONDS", 0.3)
+    handover = Handover(DaemonAddress(silent_server, dict))
     for number in range(1000):
-        handover.send(str(number), "session", f"00-{'ab' * 16}-{'cd' * 8}-01", None)
+        handover.send_trace(str(number), "session", f"00-{'ab' * 16}-{'cd' * 8}-01", None)
     assert handover._queue.qsize() <= 10
     assert handover.flush(0.05) is False
     deadline = time.monotonic() + 20
-    while not handover.given_up and time.monotonic() < deadline:
+    while not handover.unserved and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert handover.given_up
+    assert handover.unserved == {"trace"}
     assert handover.flush(10)
 
 
 def test_a_daemon_that_is_gone_is_given_up():
-    handover = TraceHandover(DaemonAddress("http://127.0.0.1:9", dict))
-    handover.send("1", "session", f"00-{'ab' * 16}-{'cd' * 8}-01", None)
+    handover = Handover(DaemonAddress("http://127.0.0.1:9", dict))
+    handover.send_trace("1", "session", f"00-{'ab' * 16}-{'cd' * 8}-01", None)
     assert handover.flush(10)
-    assert handover.given_up
+    assert handover.unserved == {"trace"}
