@@ -18,7 +18,7 @@ from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
 from . import at_exit
-from .call_facts import error_class, payload_facts, size_of
+from .call_facts import error_class, payload_facts, payload_size, size_of
 from .call_tally import CallTally
 from .client_call import CallTracer, ClientCall
 from .client_histograms import ClientHistograms
@@ -125,10 +125,12 @@ class ResourceTelemetry:
         size: int | None = None
         try:
             task = self.spans.begin_task()
-            facts = payload_facts(payload, with_register=task.span.is_recording())
-            found = facts.get(attributes.PROGRAM_SIZE)
-            size = found if isinstance(found, int) else None
-            if task.context is not None:
+            if task.context is None:
+                size = payload_size(payload)
+            else:
+                facts = payload_facts(payload, with_register=task.span.is_recording())
+                found = facts.get(attributes.PROGRAM_SIZE)
+                size = found if isinstance(found, int) else None
                 call = self._calls.start(
                     "task_start", Placement(task.context, None), (payload,), SpanKind.PRODUCER, facts
                 )
