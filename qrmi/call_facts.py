@@ -22,6 +22,12 @@ _SEQUENCES = "sequence"
 _OF_CUDAQ = '"ahs_register"'
 
 
+def payload_size(payload: object) -> int | None:
+    """Return how many bytes a payload's program has; None for a kind that is not known."""
+    program = getattr(payload, _KINDS.get(type(payload), _UNKNOWN_KIND)[1], None)  # type: ignore[arg-type]
+    return size_of(program) if isinstance(program, str) else None
+
+
 def payload_facts(payload: object, *, with_register: bool) -> dict[str, str | int]:
     """Return what is known of a payload, as attributes: its kind, bytes, shots requested, atoms."""
     word, field = _KINDS.get(type(payload), _UNKNOWN_KIND)  # type: ignore[arg-type]

@@ -42,6 +42,8 @@ class OpenSpans:
         self._task_attributes = task_attributes
         self.tasks = TaskSpans(tracer, name, histograms)
         self._sessions: OrderedDict[str, SessionSpan] = OrderedDict()
+        # The session that calls are placed in: the one that was opened last.
+        self._present: SessionSpan | None = None
         self._acquired: str | None = None
         self._lock = threading.RLock()
 
@@ -67,7 +69,8 @@ class OpenSpans:
         if session.span.is_recording():
             session.span.set_attribute(attributes.SESSION_HASH, key)
         with self._lock:
-            self._sessions[key] = session
+            self._sessions[key] = self._present = session
+            self._sessions.move_to_end(key)
             if len(self._sessions) > _MOST_SESSIONS:
                 self._end(self._sessions.popitem(last=False)[1])
 
@@ -91,7 +94,7 @@ class OpenSpans:
     def session_to_release(self, token: str) -> SessionSpan | None:
         """Return the open session of ``token``; without one of its own, the session that tasks are in."""
         with self._lock:
-            return self._sessions.get(hashed(token)) or self._current()
+            return self._sessions.get(hashed(token)) or self._present
 
     def released(self, session: SessionSpan | None, token: str) -> None:
         """End a session and the tasks that are open in it."""
@@ -101,22 +104,19 @@ class OpenSpans:
             for key, open_session in list(self._sessions.items()):
                 if open_session is session:
                     del self._sessions[key]
+            self._present = next(reversed(self._sessions.values()), None)
             if session is not None:
                 self._end(session)
 
     def place_call(self) -> Placement:
         """Return the place of a call that belongs to no task."""
-        with self._lock:
-            session = self._current()
-            return outermost_placement() if session is None else session.place_call()
+        session = self._present
+        return outermost_placement() if session is None else session.place_call()
 
     def begin_task(self) -> OpenTask:
         """Start a task's span; the first one in a session that the job holds opens that session's span."""
-        with self._lock:
-            session = self._current()
-            if session is None:
-                session = self.open_session(held_token=os.environ.get(self._token_variable) or "")
-            placement = session.place_task()
+        session = self._present or self._open_held_session()
+        placement = session.place_task()
         span = self._start_span(self._task_name, placement, self._task_attributes)
         valid = span.get_span_context().is_valid
         below = trace.set_span_in_context(span, placement.parent) if valid else None
@@ -126,6 +126,7 @@ class OpenSpans:
         """End every span that is open."""
         with self._lock:
             self.tasks.end_all()
+            self._present = None
             while self._sessions:
                 self._end(self._sessions.popitem()[1])
 
@@ -136,8 +137,9 @@ class OpenSpans:
         for session in self._sessions.values():
             session.span = NonRecordingSpan(session.context)
 
-    def _current(self) -> SessionSpan | None:
-        return next(reversed(self._sessions.values())) if self._sessions else None
+    def _open_held_session(self) -> SessionSpan:
+        with self._lock:
+            return self._present or self.open_session(held_token=os.environ.get(self._token_variable) or "")
 
     def _end(self, session: SessionSpan) -> None:
         self.tasks.end_all(session)

@@ -19,7 +19,7 @@ from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
 from . import at_exit
-from .call_facts import error_class, payload_facts, sdk_of_payload, size_of
+from .call_facts import error_class, payload_facts, payload_size, sdk_of_payload, size_of
 from .call_tally import CallTally
 from .calling_sdk import calling_sdk
 from .client_call import CallTracer, ClientCall
@@ -128,9 +128,13 @@ class ResourceTelemetry:
         sdk = self._sdk
         try:
             task = self.spans.begin_task()
-            facts = payload_facts(payload, with_register=task.span.is_recording())
-            found = facts.get(attributes.PROGRAM_SIZE)
-            size = found if isinstance(found, int) else None
+            facts: dict[str, str | int] = {}
+            if task.context is None:
+                size = payload_size(payload)
+            else:
+                facts = payload_facts(payload, with_register=task.span.is_recording())
+                found = facts.get(attributes.PROGRAM_SIZE)
+                size = found if isinstance(found, int) else None
             if sdk is None and (sdk := self._detected_sdk(task, payload)):
                 facts[attributes.QPU_SDK] = sdk
                 self._tally.written_with(sdk)
