@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
@@ -26,17 +26,25 @@ from report import Table
 
 from qwatch.qrmi.instrument import instrument
 from qwatch.qrmi.interface import Resource
+from qwatch.qrmi.measurements import MEASUREMENTS
 from qwatch.telemetry.bounded_spans import BoundedSpanProcessor
 
-CALLS = 100
+CALLS = 60
 POLLS = 3
 WARM_UP_TASKS = 5000
 
 METHOD = """\
-A resource whose methods return constants, bare and instrumented in turns of {calls} calls in one process,
-{rounds} rounds; medians. Sampled: the batch processor that qwatch sets up, to an exporter that drops the
-spans; it sends between the turns, outside of the time. In both cases with an SDK, metrics are recorded too.
-A task is task_start with a payload of {size} bytes, {polls} polls, task_result."""
+A resource whose methods return constants, bare and instrumented in turns of {calls} tasks in one process,
+{rounds} rounds; medians over all calls of a kind. A task is task_start with a payload of {size} bytes,
+{polls} polls, task_result, status. Sampled: the batch processor that qwatch sets up, to an exporter that
+drops the spans. Spans are sent, and measurements handed to the SDK, between the turns: in a program that
+happens while calls wait for the network. In spans: overhead in units of a bare SDK span (started and ended,
+three attributes, the same processor), {span:.1f} µs in this run. task_start starts two spans and ends one;
+task_result starts one and ends two; task_status makes one span a task and none a poll."""
+
+IMPORT_METHOD = """\
+CPU time of an import in a fresh process, median of {rounds}. BaseInstrumentor is that of
+opentelemetry-instrumentation, which a program started by `opentelemetry-instrument` has imported already."""
 
 MEMORY_METHOD = """\
 Resident memory of a process of its own: after {warm_up} tasks, and after {tasks} more. Abandoned: no task's
@@ -54,6 +62,7 @@ class Telemetry:
         """Send what waits."""
         if self.spans is not None:
             self.spans.force_flush()
+        MEASUREMENTS.hand_on()
 
 
 def set_up(mode: str) -> Telemetry:
@@ -82,14 +91,6 @@ def without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def seconds_of(call: Callable[[], object], times: int = CALLS) -> float:
-    """Return the seconds of one call, as the mean of ``times``."""
-    started = time.perf_counter()
-    for _ in range(times):
-        call()
-    return (time.perf_counter() - started) / times
-
-
 def whole_task(resource: Resource, payload: qrmi.Payload) -> None:
     """One task as a program runs it."""
     task = resource.task_start(payload)
@@ -98,39 +99,94 @@ def whole_task(resource: Resource, payload: qrmi.Payload) -> None:
     resource.task_result(task)
 
 
-def calls_of(resource: Resource, payload: qrmi.Payload) -> dict[str, Callable[[], object]]:
-    """Return what is measured, by name."""
-    running = resource.task_start(payload)
-    return {
-        "status": resource.status,
-        "target": resource.target,
-        "task_status": lambda: resource.task_status(running),
-        "task_result": lambda: resource.task_result(running),
-        "task_start": lambda: resource.task_start(payload),
-        "a whole task": lambda: whole_task(resource, payload),
-    }
+Times = dict[str, list[float]]
+
+
+def timed_task(resource: Resource, payload: qrmi.Payload, times: Times) -> None:
+    """One task, with the seconds of each call."""
+    clock = time.perf_counter
+    begun = clock()
+    task = resource.task_start(payload)
+    times["task_start"].append(clock() - begun)
+    for _ in range(POLLS):
+        begun = clock()
+        resource.task_status(task)
+        times["task_status"].append(clock() - begun)
+    begun = clock()
+    resource.task_result(task)
+    times["task_result"].append(clock() - begun)
+    begun = clock()
+    resource.status()
+    times["status"].append(clock() - begun)
+
+
+def no_times() -> Times:
+    """Return a place for the times of each call."""
+    return {"task_start": [], "task_status": [], "task_result": [], "status": []}
 
 
 def compare(mode: str, rounds: int) -> dict[str, tuple[float, float]]:
     """Return the medians, bare and instrumented, in microseconds, by call."""
     telemetry = set_up(mode)
     payload = qrmi.Payload.PasqalCloud(workload.sequence(), 100)
-    bare = FakeResource()
     traced = instrument(FakeResource(), tracer_provider=telemetry.spans, meter_provider=telemetry.metrics)
     token = traced.acquire()
-    kinds = (calls_of(bare, payload), calls_of(traced, payload))
-    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in kinds[0]}
+    kinds = ((FakeResource(), no_times()), (traced, no_times()))
     for round_number in range(rounds + 2):
-        for name, taken in times.items():
+        for resource, times in kinds if round_number % 2 else kinds[::-1]:
+            kept = times if round_number >= 2 else no_times()
             with without_collector():
-                for kind in (0, 1) if round_number % 2 else (1, 0):
-                    seconds = seconds_of(kinds[kind][name])
-                    if round_number >= 2:
-                        taken[kind].append(seconds)
+                for _ in range(CALLS):
+                    timed_task(resource, payload, kept)
             telemetry.flush()
     traced.release(token)
     traced.close()
-    return {name: (median(taken[0]) * 1e6, median(taken[1]) * 1e6) for name, taken in times.items()}
+    (_, bare), (_, instrumented) = kinds
+    return {name: (median(bare[name]) * 1e6, median(instrumented[name]) * 1e6) for name in bare}
+
+
+def bare_span(rounds: int) -> float:
+    """Return the median of a span of the SDK with three attributes, in microseconds."""
+    telemetry = set_up("sampled")
+    assert telemetry.spans is not None
+    tracer = telemetry.spans.get_tracer("benchmark")
+    given = {"first": "one", "second": "two", "third": "three"}
+    times = []
+    for _ in range(rounds):
+        with without_collector():
+            for _ in range(CALLS):
+                begun = time.perf_counter()
+                tracer.start_span("bare", attributes=given).end()
+                times.append(time.perf_counter() - begun)
+        telemetry.flush()
+    return median(times) * 1e6
+
+
+IMPORTS = {
+    "qrmi": "import qrmi",
+    "qwatch.qrmi.instrument": "import qrmi, qwatch.qrmi.instrument",
+    "qwatch.qrmi.instrumentor": "import qrmi, qwatch.qrmi.instrumentor",
+    "BaseInstrumentor": "import qrmi, opentelemetry.instrumentation.instrumentor",
+    "QRMIInstrumentor": "import qrmi; from qwatch.qrmi.instrumentor import QRMIInstrumentor",
+    "QRMIInstrumentor, and instrumented": (
+        "import qrmi; from qwatch.qrmi.instrumentor import QRMIInstrumentor; QRMIInstrumentor().instrument()"
+    ),
+}
+
+
+def import_table(rounds: int) -> Table:
+    """Return what imports cost."""
+    table = Table("Imports", IMPORT_METHOD.format(rounds=rounds), ["import", "ms", "ms more than qrmi"])
+    times: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    for _ in range(rounds):
+        for name, program in IMPORTS.items():
+            text = f"import time; begun = time.process_time(); {program}; print(time.process_time() - begun)"
+            done = subprocess.run([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True, check=True)
+            times[name].append(float(done.stdout))
+    library = median(times["qrmi"])
+    for name, taken in times.items():
+        table.add(name, median(taken) * 1e3, (median(taken) - library) * 1e3)
+    return table
 
 
 def growth(mode: str, tasks: int, fetched: bool) -> tuple[float, float]:
@@ -178,15 +234,16 @@ def main() -> None:
         print(json.dumps(growth(given.memory_of, given.tasks, not given.abandon)))
         return
     machine = report.machine()
+    span = bare_span(given.rounds)
     costs = Table(
         "Instrumented QRMI calls",
-        METHOD.format(calls=CALLS, rounds=given.rounds, size=len(workload.sequence()), polls=POLLS),
-        ["call", "telemetry", "bare µs", "instrumented µs", "overhead µs"],
+        METHOD.format(calls=CALLS, rounds=given.rounds, size=len(workload.sequence()), polls=POLLS, span=span),
+        ["call", "telemetry", "bare µs", "instrumented µs", "overhead µs", "in spans"],
     )
     for mode in MODES:
         for name, (bare, traced) in compare(mode, given.rounds).items():
-            costs.add(name, mode, bare, traced, traced - bare)
-    tables = [costs]
+            costs.add(name, mode, bare, traced, traced - bare, (traced - bare) / span)
+    tables = [costs, import_table(11)]
     if given.tasks:
         memory = Table(
             "Memory over many tasks",

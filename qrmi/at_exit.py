@@ -9,6 +9,7 @@ from typing import Protocol
 
 from .guard import GUARD_EXIT
 from .handover import flush_all
+from .measurements import MEASUREMENTS
 
 
 class Ending(Protocol):
@@ -23,18 +24,19 @@ class Ending(Protocol):
 
 _LIVE: set[Ending] = set()
 _ORPHANS: deque[Ending] = deque()
-_registered_for: int | None = None
 
 
 def keep_until_exit(ending: Ending) -> None:
     """End ``ending`` when the process exits, unless ``forget`` was called before."""
-    global _registered_for  # noqa: PLW0603
     _LIVE.add(ending)
-    if _registered_for != os.getpid():
-        # Registered when the first span is open, hence after the set-up of any SDK, and so run before its end.
-        _registered_for = os.getpid()
-        atexit.unregister(_at_exit)
-        atexit.register(_at_exit)
+    register()
+
+
+def register() -> None:
+    """See to it that what is open, or waits, is not lost when the process exits."""
+    # Again each time, and so last: what was registered after the set-up of an SDK runs before its end.
+    atexit.unregister(_at_exit)
+    atexit.register(_at_exit)
 
 
 def forget(ending: Ending) -> None:
@@ -61,6 +63,7 @@ def end_open_spans() -> None:
     for ending in list(_LIVE):
         with GUARD_EXIT:
             ending.end()
+    MEASUREMENTS.hand_on()
 
 
 def _at_exit() -> None:

@@ -7,6 +7,7 @@ from opentelemetry.metrics import Histogram, Meter, MeterProvider, get_meter
 from ..telemetry import client_metrics
 from ..telemetry.catalogue import Metric
 from .instrumentation_scope import SCOPE, version
+from .measurements import MEASUREMENTS
 
 _Labels = dict[str, str]
 
@@ -34,15 +35,15 @@ class ClientHistograms:
             labels = _labels(client_metrics.OPERATION_DURATION, operation, self._resource_type, error_type)
             if labels["error_type"] == error_type:
                 self._of_operation[operation, error_type] = labels
-        self._operation.record(seconds, labels)
+        MEASUREMENTS.note(self._operation, seconds, labels)
 
     def task(self, state: str, seconds: float, polls: int) -> None:
         """Record one task, from task_start to the final state that the program saw."""
         labels = self._of_task.get(state)
         if labels is None:
             labels = self._of_task[state] = _labels(client_metrics.TASK_DURATION, self._resource_type, state)
-        self._task.record(seconds, labels)
-        self._polls.record(polls, self._polls_labels)
+        MEASUREMENTS.note(self._task, seconds, labels)
+        MEASUREMENTS.note(self._polls, polls, self._polls_labels)
 
     def payload(self, direction: str, size: int) -> None:
         """Record the bytes of a payload ``sent`` or of a result ``received``."""
@@ -50,7 +51,7 @@ class ClientHistograms:
         if labels is None:
             labels = _labels(client_metrics.PAYLOAD_SIZE, self._resource_type, direction)
             self._of_payload[direction] = labels
-        self._payload.record(size, labels)
+        MEASUREMENTS.note(self._payload, size, labels)
 
 
 def _labels(metric: Metric, *values: str) -> _Labels:

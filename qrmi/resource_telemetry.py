@@ -30,6 +30,7 @@ from .handover import DaemonAddress, Handover
 from .instrumentation_scope import SCOPE, version
 from .interface import Resource, Value
 from .job_attributes import job_attributes
+from .measurements import MEASUREMENTS
 from .open_spans import OpenSpans
 from .options import Options
 from .resource_types import word_of
@@ -115,6 +116,7 @@ class ResourceTelemetry:
             try:
                 self.spans.released(session, id)
                 self._tell_summary(id)
+                MEASUREMENTS.hand_on()
             except Exception as fault:
                 log_fault("release", fault)
 
@@ -228,7 +230,8 @@ class ResourceTelemetry:
         at_exit.forget(self)
 
     def flush(self) -> None:
-        """Wait for a bounded time until the daemon has been told."""
+        """Hand the measurements on, and wait for a bounded time until the daemon has been told."""
+        MEASUREMENTS.hand_on()
         if self.handover is not None:
             self.handover.flush()
 

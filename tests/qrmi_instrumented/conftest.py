@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from qwatch.qrmi.at_exit import end_open_spans
+from qwatch.qrmi.measurements import MEASUREMENTS
 
 from .north_server import TOKEN, NorthServer, serving
 
@@ -50,6 +51,7 @@ class Telemetry:
         return span
 
     def points(self, metric: str) -> list[Any]:
+        MEASUREMENTS.hand_on()
         data = self.reader.get_metrics_data()
         return [
             point

@@ -212,6 +212,7 @@ def test_no_credential_in_anything_recorded(wheel_resource, north, telemetry, pa
     with pytest.raises(qrmi.QrmiError):
         resource.release("another-session-of-somebody")
     recorded = "".join(span.to_json() for span in telemetry.spans)
+    resource.close()
     recorded += str(telemetry.reader.get_metrics_data())
     assert "cannot end [redacted]" in recorded
     for secret in (token, "another-session-of-somebody", "MUNGE:"):
