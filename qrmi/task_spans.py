@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 
 import qrmi
 from opentelemetry.context import Context
@@ -39,22 +38,39 @@ _FINAL = ("completed", "failed", "cancelled")
 COMPLETED = "completed"
 
 
-@dataclass(slots=True)
 class OpenTask:
     """A task that was started and whose span has not ended; times in seconds or, ``_ns``, in nanoseconds."""
 
-    span: Span
-    context: Context | None
-    session: SessionSpan | None
-    started: float
-    identifier: str = ""
-    submitted_ns: int = 0
-    events: list[tuple[str, dict[str, str], int]] | None = None
-    state: str = UNKNOWN
-    polls: int = 0
-    poll_errors: int = 0
-    final: float = 0.0
-    final_ns: int = 0
+    __slots__ = (
+        "context",
+        "events",
+        "final",
+        "final_ns",
+        "identifier",
+        "poll_errors",
+        "polls",
+        "session",
+        "span",
+        "started",
+        "state",
+        "submitted_ns",
+    )
+
+    def __init__(
+        self, span: Span, context: Context | None, session: SessionSpan | None, started: float
+    ) -> None:
+        self.span = span
+        self.context = context
+        self.session = session
+        self.started = started
+        self.identifier = ""
+        self.submitted_ns = 0
+        self.events: list[tuple[str, dict[str, str], int]] | None = None
+        self.state = UNKNOWN
+        self.polls = 0
+        self.poll_errors = 0
+        self.final = 0.0
+        self.final_ns = 0
 
 
 class TaskSpans:

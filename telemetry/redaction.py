@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 import threading
 from collections import OrderedDict
@@ -121,4 +120,7 @@ def redact(text: str) -> str:
 
 def hashed(session_id: str) -> str:
     """Return the form in which a session id may appear in telemetry: 16 hexadecimal digits of its SHA-256."""
+    # Imported here: it loads OpenSSL, and a user's program may never need it.
+    import hashlib
+
     return hashlib.sha256(session_id.encode()).hexdigest()[:16]
