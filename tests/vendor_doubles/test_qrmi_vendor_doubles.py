@@ -22,6 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from qwatch.qrmi.at_exit import end_open_spans
 from qwatch.qrmi.instrument import instrument
+from qwatch.qrmi.measurements import MEASUREMENTS
 from qwatch.telemetry import client_metrics
 
 from .alice_bob import ALICE_BOB
@@ -76,6 +77,7 @@ class Recorded:
 
     def points(self) -> dict[str, list[Any]]:
         """Return the data points of each metric."""
+        MEASUREMENTS.hand_on()
         data = self.reader.get_metrics_data()
         return {
             metric.name: list(metric.data.data_points)
