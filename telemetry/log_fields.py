@@ -19,6 +19,13 @@ STATUS = "status"
 PEER = "peer"
 SECONDS = "seconds"
 COLLECTOR = "collector"
+WAIT_SECONDS = "wait_seconds"
+RUN_SECONDS = "run_seconds"
+MEASURE = "measure"
+PHASE = "phase"
+VALUE = "value"
+UNIT = "unit"
+ITERATION = "iteration"
 
 FIELDS = (
     QPU_ID,
@@ -38,6 +45,13 @@ FIELDS = (
     PEER,
     SECONDS,
     COLLECTOR,
+    WAIT_SECONDS,
+    RUN_SECONDS,
+    MEASURE,
+    PHASE,
+    VALUE,
+    UNIT,
+    ITERATION,
 )
 
 STREAM_LABELS = ("service_name", "qpu_id", "level")
