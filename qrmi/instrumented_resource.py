@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
+from .annotation_delivery import job_started
 from .call_facts import error_class, payload_sizes, size_of
 from .client_call import CallTracer, ClientCall, Hook
 from .client_histograms import ClientHistograms
@@ -238,6 +239,7 @@ class InstrumentedResource:
             call.span.set_attribute(attributes.TASK_ID, identifier)
         if task is not None:
             self._spans.tasks.add(task, identifier)
+        job_started(self._handover, identifier, self._spans.token)
         self._hand_over(call, identifier)
 
     def _hand_over(self, call: ClientCall, identifier: str) -> None:

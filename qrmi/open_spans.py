@@ -6,8 +6,10 @@ import atexit
 import os
 import threading
 import time
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from typing import Protocol
 
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, Tracer
@@ -24,7 +26,19 @@ from .task_spans import OpenTask, TaskSpans
 _MOST_SESSIONS = 16
 _DESCRIPTION_LENGTH = 500
 
-_LIVE: set[OpenSpans] = set()
+
+class Holder(Protocol):
+    """Something with open spans, that end with the process at the latest."""
+
+    def close(self) -> None:
+        """End them."""
+
+    def continue_in_fork(self) -> None:
+        """In a forked process they are the parent's."""
+
+
+_LIVE: set[Holder] = set()
+_latest: weakref.ref[OpenSpans] | None = None
 _ORPHANS: deque[OpenSpans] = deque()
 _registered_for: int | None = None
 
@@ -39,7 +53,7 @@ class OpenSpans:
         task_attributes: dict[str, str | bool],
         histograms: ClientHistograms,
     ) -> None:
-        self._tracer = tracer
+        self.tracer = tracer
         self._session_name = attributes.span_name(attributes.SESSION, name)
         self._task_name = attributes.span_name(attributes.TASK, name)
         self._token_variable = f"{name}_QRMI_JOB_ACQUISITION_TOKEN"
@@ -74,7 +88,9 @@ class OpenSpans:
             self._sessions[key] = session
             if len(self._sessions) > _MOST_SESSIONS:
                 self._end(self._sessions.popitem(last=False)[1])
-        _keep_until_exit(self)
+        global _latest  # noqa: PLW0603
+        _latest = weakref.ref(self)
+        keep_until_exit(self)
 
     def acquired(self, session: SessionSpan, token: str) -> None:
         """Keep a session that was acquired just now."""
@@ -133,7 +149,7 @@ class OpenSpans:
             self.tasks.end_all()
             while self._sessions:
                 self._end(self._sessions.popitem()[1])
-        _LIVE.discard(self)
+        let_go(self)
 
     def continue_in_fork(self) -> None:
         """In a forked process: the spans are the parent's to end, new ones are placed below them."""
@@ -141,6 +157,11 @@ class OpenSpans:
         self.tasks.forget()
         for session in self._sessions.values():
             session.span = NonRecordingSpan(session.context)
+
+    def current_session(self) -> SessionSpan | None:
+        """Return the session that was opened last, of those that are open."""
+        with self._lock:
+            return self._current()
 
     def _current(self) -> SessionSpan | None:
         return next(reversed(self._sessions.values())) if self._sessions else None
@@ -150,7 +171,7 @@ class OpenSpans:
         session.span.end()
 
     def _start_span(self, name: str, placement: Placement, given: Mapping[str, AttributeValue]) -> Span:
-        return self._tracer.start_span(
+        return self.tracer.start_span(
             name,
             context=placement.parent,
             kind=SpanKind.INTERNAL,
@@ -187,7 +208,18 @@ def end_open_spans() -> None:
             spans.close()
 
 
-def _keep_until_exit(spans: OpenSpans) -> None:
+def latest_spans() -> OpenSpans | None:
+    """Return the spans of the resource whose session was opened last, if it is still there."""
+    return None if _latest is None else _latest()
+
+
+def let_go(spans: Holder) -> None:
+    """Nothing of ``spans`` is open any more."""
+    _LIVE.discard(spans)
+
+
+def keep_until_exit(spans: Holder) -> None:
+    """End what is open of ``spans`` when the process exits."""
     global _registered_for  # noqa: PLW0603
     _LIVE.add(spans)
     if _registered_for != os.getpid():

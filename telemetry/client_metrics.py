@@ -43,4 +43,20 @@ PAYLOAD_SIZE = Metric(
     BYTE_BUCKETS,
 )
 
-METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE)
+PROGRAM_MEASURE = Metric(
+    "qwatch.program.measure",
+    Kind.GAUGE,
+    "{measure}",
+    "Last value of a figure of merit that a program recorded",
+    (labels.PROGRAM_MEASURE,),
+)
+PROGRAM_PHASE = Metric(
+    "qwatch.program.phase.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Duration of a phase that a program marked",
+    (labels.PROGRAM_PHASE,),
+    TASK_BUCKETS,
+)
+
+METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE, PROGRAM_MEASURE, PROGRAM_PHASE)

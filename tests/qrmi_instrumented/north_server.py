@@ -59,6 +59,7 @@ class NorthServer:
     steps: list[str] = field(default_factory=lambda: ["PENDING", "RUNNING", "RUNNING", "DONE"])
     specs: str = SPECS
     serves_trace: bool = True
+    serves_annotations: bool = True
     refusals: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     jobs: dict[int, Job] = field(default_factory=dict)
@@ -109,6 +110,8 @@ class NorthServer:
                 return self._submitted(request)
             case "POST", ["jobs", _, "trace"]:
                 return (204, "") if self.serves_trace else (404, json.dumps({"detail": "Not Found"}))
+            case "POST", ["jobs", _, "annotations"]:
+                return (202, "{}") if self.serves_annotations else (404, json.dumps({"detail": "Not Found"}))
             case _, ["jobs", identifier, *rest] if identifier.isdigit() and int(identifier) in self.jobs:
                 job = self.jobs[int(identifier)]
                 if rest == ["logs"]:
