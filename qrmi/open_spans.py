@@ -62,6 +62,7 @@ class OpenSpans:
         self._sessions: OrderedDict[str, SessionSpan] = OrderedDict()
         self._acquired: str | None = None
         self._lock = threading.RLock()
+        _remember(self)
 
     @property
     def token(self) -> str | None:
@@ -88,8 +89,7 @@ class OpenSpans:
             self._sessions[key] = session
             if len(self._sessions) > _MOST_SESSIONS:
                 self._end(self._sessions.popitem(last=False)[1])
-        global _latest  # noqa: PLW0603
-        _latest = weakref.ref(self)
+        _remember(self)
         keep_until_exit(self)
 
     def acquired(self, session: SessionSpan, token: str) -> None:
@@ -130,6 +130,14 @@ class OpenSpans:
         with self._lock:
             session = self._current()
             return outermost_placement() if session is None else session.place_call()
+
+    def place_phase(self) -> Placement:
+        """Return the place of a phase; a session that the job holds is opened before it, not inside."""
+        with self._lock:
+            held = os.environ.get(self._token_variable)
+            if held and self._current() is None:
+                self.open_session(held_token=held)
+            return self.place_call()
 
     def begin_task(self) -> OpenTask:
         """Start a task's span; the first one in a session that the job holds opens that session's span."""
@@ -208,8 +216,13 @@ def end_open_spans() -> None:
             spans.close()
 
 
+def _remember(spans: OpenSpans) -> None:
+    global _latest  # noqa: PLW0603
+    _latest = weakref.ref(spans)
+
+
 def latest_spans() -> OpenSpans | None:
-    """Return the spans of the resource whose session was opened last, if it is still there."""
+    """Return the spans of the resource that was opened, or whose session was, last, if it is still there."""
     return None if _latest is None else _latest()
 
 
