@@ -23,6 +23,7 @@ from ..telemetry.trace_context import format_traceparent
 from .handover import DaemonAddress
 from .local_auth import TokenFileError, munge_authentication, token_authentication
 from .munge import MungeError, MungeUnavailableError
+from .session import session_variable
 from .values import ResourceStatus, Target, TaskResult
 
 CONNECT_SECONDS = 5.0
@@ -143,7 +144,7 @@ class LocalDaemonResource:
         """Submit a ``Payload.PasqalCloud`` and return the task's id."""
         if not isinstance(payload, qrmi.Payload.PasqalCloud):
             raise qrmi.UnsupportedPayloadError(f"payload type is not supported: {type(payload).__name__}")
-        variable = f"{self._name}_QRMI_JOB_ACQUISITION_TOKEN"
+        variable = session_variable(self._name)
         session = os.environ.get(variable) or self._session
         if not session:
             raise qrmi.EnvVarNotSetError(f"{variable} environment variable is not set")

@@ -160,25 +160,12 @@ def of_user(
     return [_job(row) for row in connection.execute(query)]
 
 
-def unfinished(connection: Connection, qpu_id: str, state: JobState) -> Sequence[Job]:
-    """Return a device's jobs in ``state`` (PENDING or RUNNING), oldest first."""
-    rows = connection.execute(select(jobs).where(jobs.c.qpu_id == qpu_id, _is(state)).order_by(jobs.c.id))
-    return [_job(row) for row in rows]
-
-
 def oldest_pending(connection: Connection, qpu_id: str) -> Job | None:
     """Return the job that waits longest on a device, or None; an index look-up whatever the history."""
     row = connection.execute(
         select(jobs).where(jobs.c.qpu_id == qpu_id, _is(JobState.PENDING)).order_by(jobs.c.id).limit(1)
     ).first()
     return None if row is None else _job(row)
-
-
-def ahead_of(connection: Connection, job: Job) -> int:
-    """Return how many unfinished jobs of the same device come before ``job``."""
-    return connection.execute(
-        select(func.count()).where(jobs.c.qpu_id == job.qpu_id, UNFINISHED, jobs.c.id < job.id)
-    ).scalar_one()
 
 
 def start(connection: Connection, job_id: int, at: float) -> bool:

@@ -1,4 +1,4 @@
-"""Brings the store's schema to the present revision, and tells which one it has."""
+"""Brings the store's schema to the present revision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine
@@ -40,12 +39,6 @@ def head() -> str:
     found = ScriptDirectory.from_config(_config()).get_current_head()
     assert found is not None
     return found
-
-
-def current(engine: Engine) -> str | None:
-    """Return the revision of the database, or None if it is empty."""
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
 
 
 def _config() -> Config:
