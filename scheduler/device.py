@@ -7,8 +7,9 @@ import logging
 import time
 
 from ..telemetry import log_fields
-from . import activity, device_record
+from . import activity, backlog, device_record
 from .activity import ActivityClock
+from .backlog import Backlog, RunningSlice
 from .device_record import DeviceRecord
 from .devices.adapter import DeviceAdapter, OperationalStatus, ResourceReport
 from .devices.polling import DurationModel
@@ -37,7 +38,8 @@ class Device:
         self._answered: bool | None = None
         self._specs_are_fresh = False
         self.report: ResourceReport | None = None
-        self.running_since: float | None = None
+        self.running: RunningSlice | None = None
+        self.backlog = Backlog()
         self.state_changed_at = time.time()
         self._last_state = "unknown"
         self.wake = asyncio.Event()
@@ -67,6 +69,18 @@ class Device:
         return self.state == "online"
 
     @property
+    def running_since(self) -> float | None:
+        """Since when a slice runs, in Unix seconds; None if none does."""
+        return None if self.running is None else self.running.since
+
+    @property
+    def expected_wait(self) -> float | None:
+        """For how many seconds a job that is queued now would wait; None if that cannot be told."""
+        if not self.takes_work:
+            return None
+        return backlog.expected_wait(self.backlog, self.running, self.durations, time.time())
+
+    @property
     def message(self) -> str:
         """The public line about the device's state."""
         if self.record.message and not self.record.accessible:
@@ -85,6 +99,7 @@ class Device:
         seconds = await self._store.read(lambda connection: activity.load(connection, self.name, time.time()))
         self.clock = ActivityClock(seconds)
         self.stored_seconds = self.clock.seconds()
+        self.backlog = await self._store.read(lambda connection: backlog.load(connection, self.name))
 
     async def look(self) -> None:
         """Ask the device for its operational status, and for its specs each time it comes back."""

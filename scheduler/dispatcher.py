@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from ..telemetry import device_metrics, job_metrics, log_fields, own_metrics
 from ..telemetry.instruments import Instruments
 from . import jobs, slices
+from .backlog import RunningSlice
 from .device import Device
 from .devices.adapter import (
     DeviceForgotError,
@@ -152,6 +153,8 @@ class Dispatcher:
         self._instruments.observe(
             own_metrics.LOOP_DURATION, time.perf_counter() - started, qpu_id=self.device.name
         )
+        if claim is None and not self.device.wake.is_set():
+            self.device.backlog.is_empty()
         await self._claimed(claim)
         return claim
 
@@ -170,6 +173,7 @@ class Dispatcher:
         self._given_back = None
         if claim is None:
             return
+        self.device.backlog.left(claim.slice.shots)
         self._decided("dispatch")
         await self.device.turn_to("dispatch")
         if claim.job.started_at is None:
@@ -229,7 +233,7 @@ class Dispatcher:
         return await self._carry_running(claim, uid, posted_at)
 
     async def _carry_running(self, claim: Claim, uid: str, posted_at: float) -> Claim | None:
-        self.device.running_since = posted_at
+        self.device.running = RunningSlice(claim.slice.shots, posted_at)
         try:
             ended = await self._watch.until_ended(claim, uid, posted_at)
         except DeviceForgotError as error:
@@ -238,7 +242,7 @@ class Dispatcher:
             )
             return None
         finally:
-            self.device.running_since = None
+            self.device.running = None
         self.device.durations.observe(claim.slice.shots, ended.ended_at - ended.posted_at)
         return await self._finish(claim, job_end(claim.slice.shots, ended), ended)
 
@@ -313,6 +317,7 @@ class Dispatcher:
         if finished is not None:
             self._job_finished(finished)
             return
+        self.device.backlog.came(claim.slice.shots)
         self._decided("requeue", reason)
         _logger.warning(
             "job %d is queued again: %s",

@@ -87,8 +87,18 @@ def job_ended(instruments: Instruments, job: Job) -> None:
         job.id,
         job.state.value,
         extra=_fields(job, job.shots_executed)
-        | {log_fields.REASON: job.reason, log_fields.SECONDS: round(job.busy_seconds, 3)},
+        | {log_fields.REASON: job.reason, log_fields.SECONDS: round(job.busy_seconds, 3)}
+        | _durations(job, job.ended_at),
     )
+
+
+def _durations(job: Job, ended_at: float) -> dict[str, object]:
+    if job.started_at is None:
+        return {log_fields.WAIT_SECONDS: round(ended_at - job.created_at, 3)}
+    return {
+        log_fields.WAIT_SECONDS: round(job.started_at - job.created_at, 3),
+        log_fields.RUN_SECONDS: round(ended_at - job.started_at, 3),
+    }
 
 
 def _fields(job: Job, shots: int) -> dict[str, object]:

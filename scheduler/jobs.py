@@ -70,6 +70,7 @@ class Job:
     traceparent: str | None
     trace_id: str | None
     spans_emitted: bool
+    results_fetched_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

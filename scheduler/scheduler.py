@@ -28,6 +28,8 @@ from .errors import (
     PermissionDeniedError,
     UnavailableError,
 )
+from .first_fetches import FirstFetches
+from .job_access import owned
 from .job_payload import accepted_payload
 from .jobs import Job, JobEnd, JobState, NewJob
 from .policies.policy import policy_named
@@ -70,6 +72,7 @@ class Scheduler:
         self.schema_revision = schema.upgrade(self.store.engine)
         self.devices = {item.name: Device(item, adapter(item), self.store) for item in devices}
         self.default_device = self.devices[defaults[0] if defaults else names[0]]
+        self.first_fetches = FirstFetches(self.store)
         self._emitter = TraceEmitter(self.store, trace.get_tracer("qwatch.scheduler"), settings.trace_grace)
         self.dispatchers = {
             device.name: Dispatcher(
@@ -104,6 +107,7 @@ class Scheduler:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._emitter.drain()
+        self.first_fetches.save()
         for device in self.devices.values():
             await device.turn_to("unknown", "the daemon stopped")
             await device.save_time()
@@ -217,6 +221,7 @@ class Scheduler:
         except PermissionDeniedError:
             self._rejected(device, "unauthorized")
             raise
+        device.backlog.came(job.shots_requested)
         self.dispatchers[device.name].wake()
         job_telemetry.job_accepted(self.instruments, job)
         return job
@@ -270,6 +275,7 @@ class Scheduler:
 
         job, waited = await self.store.write(work, timeout=self.api.store_timeout)
         if waited:
+            self.devices[job.qpu_id].backlog.left(job.shots_requested - job.shots_executed)
             self._job_finished(job)
         else:
             self.dispatchers[job.qpu_id].cancel(job_id)
@@ -289,10 +295,7 @@ class Scheduler:
         await self.store.write(work, timeout=self.api.store_timeout)
 
     def _own_job(self, connection: Connection, job_id: int, uid: int, sees_all: bool) -> Job:
-        job = jobs.find(connection, job_id) if 0 < job_id <= jobs.LARGEST_ID else None
-        if job is None or (job.uid != uid and not sees_all):
-            raise NotFoundError(f"there is no job {job_id} of yours")
-        return job
+        return owned(connection, job_id, uid, sees_all)
 
     def _check_open(self, device: Device) -> None:
         if not device.record.accessible:
@@ -310,5 +313,6 @@ class Scheduler:
     async def _save_forever(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
+            self.first_fetches.save()
             for device in self.devices.values():
                 await device.save_time()

@@ -80,6 +80,11 @@ def find(connection: Connection, token: str) -> Session | None:
     return None if row is None else _session(row)
 
 
+def by_id(connection: Connection, session_id: int) -> Session:
+    """Return the session with this number."""
+    return _session(connection.execute(select(sessions).where(sessions.c.id == session_id)).one())
+
+
 def end(connection: Connection, session_id: int, at: float, outcome: str) -> bool:
     """End a session, ``outcome`` being released, expired or revoked; return False if it had ended before."""
     result = connection.execute(

@@ -70,6 +70,7 @@ jobs = Table(
     Column("traceparent", String(55)),
     Column("trace_id", String(32)),
     Column("spans_emitted", Boolean, nullable=False, server_default=text("false")),
+    Column("results_fetched_at", Double),
     sqlite_autoincrement=True,
 )
 UNFINISHED = text("state IN ('PENDING', 'RUNNING')")
@@ -107,6 +108,9 @@ job_log = Table(
     Column("job_id", ForeignKey("jobs.id"), nullable=False, index=True),
     Column("at", Double, nullable=False),
     Column("line", Text, nullable=False),
+    # Of what the job's program told: measure or phase, and the figure or the phase's seconds.
+    Column("kind", String(16)),
+    Column("value", Double),
 )
 
 slices = Table(

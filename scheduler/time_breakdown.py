@@ -99,8 +99,8 @@ def session_breakdown(
     intervals = [*by_job, *(Interval(*phase, CLASSICAL) for phase in phases)]
     if by_job:
         # Between its first job and its last fetch the program is at work, with or without the device.
-        working = Interval(begin=min(item.begin for item in by_job), end=max(i.end for i in by_job), part=CLASSICAL)
-        intervals.append(working)
+        first, last = min(item.begin for item in by_job), max(item.end for item in by_job)
+        intervals.append(Interval(first, last, CLASSICAL))
     whole = _swept(intervals, begin, until)
     return Breakdown(begin, until, _sums(SESSION_PARTS, whole))
 

@@ -24,6 +24,11 @@ POSSIBLE_DOUBLE = "qpu.job.possible_double"
 SLURM_JOB_ID = "slurm.job.id"
 SLURM_CLUSTER = "slurm.cluster.name"
 ERROR_TYPE = "error.type"
+PHASE_NAME = "qwatch.phase.name"
+MEASURE_NAME = "qwatch.measure.name"
+MEASURE_VALUE = "qwatch.measure.value"
+MEASURE_UNIT = "qwatch.measure.unit"
+MEASURE_ITERATION = "qwatch.measure.iteration"
 
 SESSION = "session"
 TASK = "task"
@@ -35,6 +40,9 @@ SLICE = "slice"
 SUBMIT = "submit"
 EXECUTE = "execute"
 FETCH = "fetch"
+PHASE = "phase"
+MEASURE = "measure"
+MEASURES = "measures"
 
 
 def span_name(operation: str, qpu_id: str) -> str:

@@ -26,6 +26,13 @@ ERRORS = "errors"
 POLLS = "polls"
 BYTES_SENT = "bytes_sent"
 BYTES_RECEIVED = "bytes_received"
+WAIT_SECONDS = "wait_seconds"
+RUN_SECONDS = "run_seconds"
+MEASURE = "measure"
+PHASE = "phase"
+VALUE = "value"
+UNIT = "unit"
+ITERATION = "iteration"
 
 FIELDS = (
     QPU_ID,
@@ -52,6 +59,13 @@ FIELDS = (
     POLLS,
     BYTES_SENT,
     BYTES_RECEIVED,
+    WAIT_SECONDS,
+    RUN_SECONDS,
+    MEASURE,
+    PHASE,
+    VALUE,
+    UNIT,
+    ITERATION,
 )
 
 STREAM_LABELS = ("service_name", "qpu_id", "level")

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from starlette.responses import JSONResponse
 
 from .. import queue_state, sessions
+from ..device import Device
 from ..errors import UnavailableError
 from .messages import (
     AccessibleReply,
@@ -46,7 +47,7 @@ async def accessible(
     """Say whether the device takes work; public, from memory, with a limited rate."""
     if not limit.allows(peer_of(request)):
         return JSONResponse({"detail": "too many requests"}, status_code=429, headers={"retry-after": "1"})
-    return AccessibleReply(is_accessible=device.takes_work, message=device.message)
+    return _accessible(device)
 
 
 @router.post("/accessible")
@@ -55,7 +56,7 @@ async def set_accessible(
 ) -> AccessibleReply:
     """Open the device to users or close it; what runs may finish, what waits is held."""
     await device.set_accessible(body.is_accessible, body.message)
-    return AccessibleReply(is_accessible=device.takes_work, message=device.message)
+    return _accessible(device)
 
 
 @router.get("/qpu/specs")
@@ -90,4 +91,15 @@ async def status(
         pending=sum(c.count for c in counts if c.qpu_id == device.name and c.state == "PENDING"),
         running_job=scheduler.dispatchers[device.name].running_job,
         sessions=active.get(device.name, 0),
+    )
+
+
+def _accessible(device: Device) -> AccessibleReply:
+    return AccessibleReply(
+        is_accessible=device.takes_work,
+        message=device.message,
+        state=device.state,
+        simulator=device.settings.simulator,
+        pending=device.backlog.pending,
+        expected_wait_seconds=device.expected_wait,
     )

@@ -8,7 +8,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from .. import program_annotations
 from ..errors import PermissionDeniedError
+from ..timeline import timeline_of
+from .job_detail_messages import AnnotationsReply, AnnotationsRequest, TimelineReply
 from .messages import JobList, JobReply, JobRequest, LogReply, TraceRequest
 from .request_context import DeviceDependency, SchedulerDependency, SubmissionDependency, UserDependency
 
@@ -59,6 +62,8 @@ async def own_jobs(
 async def one_job(job_id: int, scheduler: SchedulerDependency, user: UserDependency) -> JobReply:
     """Return a job with its results, once it has them."""
     job, results = await scheduler.job(job_id, user.uid)
+    if results is not None:
+        scheduler.first_fetches.note(job)
     return JobReply.of(job, results)
 
 
@@ -82,6 +87,31 @@ async def tell_trace(
     """Join the job's spans to the trace of the program that submitted it."""
     await scheduler.tell_trace(job_id, user.uid, body.traceparent, body.sdk)
     return Response(status_code=204)
+
+
+@router.post("/jobs/{job_id}/annotations", status_code=202)
+async def annotate(
+    job_id: int, body: AnnotationsRequest, scheduler: SchedulerDependency, user: UserDependency
+) -> AnnotationsReply:
+    """Append to the job's log what its program tells of itself: phases, and figures of merit."""
+    told, now = body.annotations_told(), time.time()
+    job, accepted = await scheduler.store.write(
+        lambda connection: program_annotations.add(connection, job_id, user.uid, told, now),
+        timeout=scheduler.api.store_timeout,
+    )
+    program_annotations.tell(job, accepted)
+    return AnnotationsReply(accepted=len(accepted), dropped=len(told) - len(accepted))
+
+
+@router.get("/jobs/{job_id}/timeline")
+async def timeline(job_id: int, scheduler: SchedulerDependency, user: UserDependency) -> TimelineReply:
+    """Tell where the time of a job and of the session that it belongs to went."""
+    now = time.time()
+    found = await scheduler.store.read(
+        lambda connection: timeline_of(connection, job_id, user.uid, now, scheduler.first_fetches.of),
+        timeout=scheduler.api.store_timeout,
+    )
+    return TimelineReply.of(found)
 
 
 def _clock(seconds: float) -> str:

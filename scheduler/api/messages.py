@@ -106,10 +106,18 @@ class TraceRequest(BaseModel):
 
 
 class AccessibleReply(BaseModel):
-    """``GET /accessible``: whether users may work with the device, and the public message."""
+    """``GET /accessible``: whether users may work with the device, and the public message.
+
+    ``pending`` is how many jobs wait, ``expected_wait_seconds`` how long one that is queued now would; null if
+    that cannot be told.
+    """
 
     is_accessible: bool
     message: str
+    state: str
+    simulator: bool
+    pending: int
+    expected_wait_seconds: float | None
 
 
 class AccessibleRequest(BaseModel):

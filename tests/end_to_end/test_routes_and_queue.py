@@ -143,8 +143,8 @@ def test_a_closed_device_takes_nothing_new_holds_what_waits_and_goes_on_when_ope
     numbers = [daemon.submit(token, sequence_text, shots) for shots in (601, 12, 13)]
     wait_until(lambda: qpus[1].busy)
     closed = {"is_accessible": False, "message": "laser service until noon"}
-    assert daemon.ok("POST", "/accessible", json=closed) == closed
-    assert daemon.ok("GET", "/accessible", auth=None) == closed
+    assert closed.items() <= daemon.ok("POST", "/accessible", json=closed).items()
+    assert closed.items() <= daemon.ok("GET", "/accessible", auth=None).items()
     for path, order in (
         ("/sessions", {"json": {"user_id": str(os.getuid())}}),
         ("/jobs", daemon.submission(token, sequence_text, 14)),
@@ -164,7 +164,8 @@ def test_a_closed_device_takes_nothing_new_holds_what_waits_and_goes_on_when_ope
     daemon.ok("POST", "/accessible", json={"is_accessible": True})
     assert daemon.finished(numbers[1])["status"] == "DONE"
     assert qpus[1].shots() == [601, 12]
-    assert daemon.ok("GET", "/accessible", auth=None) == {"is_accessible": True, "message": "SECOND is online"}
+    opened = {"is_accessible": True, "message": "SECOND is online"}
+    assert opened.items() <= daemon.ok("GET", "/accessible", auth=None).items()
 
 
 def test_a_device_stays_closed_over_a_restart(
@@ -175,7 +176,8 @@ def test_a_device_stays_closed_over_a_restart(
         daemon.ok("POST", "/accessible", json={"is_accessible": False, "message": "closed"})
         daemon.kill()
         daemon.start(online=False)
-        assert daemon.ok("GET", "/accessible", auth=None) == {"is_accessible": False, "message": "closed"}
+        closed = {"is_accessible": False, "message": "closed"}
+        assert closed.items() <= daemon.ok("GET", "/accessible", auth=None).items()
         daemon.refused(503, "POST", "/jobs", **daemon.submission(token, sequence_text, 14))
         daemon.ok("POST", "/accessible", json={"is_accessible": True})
         assert daemon.finished(daemon.submit(token, sequence_text, 10))["status"] == "DONE"

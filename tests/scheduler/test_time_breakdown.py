@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,7 +64,7 @@ def test_a_jobs_parts_follow_each_other_without_a_gap_and_add_up(job):
     assert all(value >= 0 for value in found.seconds.values())
     assert sum(found.seconds.values()) == pytest.approx(found.end - found.begin)
     intervals = job_intervals(job, NOW)
-    for one, following in zip(intervals, intervals[1:], strict=False):
+    for one, following in itertools.pairwise(intervals):
         assert one.end == following.begin
         assert one.begin < one.end
 
