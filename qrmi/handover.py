@@ -1,8 +1,9 @@
 """Tells the daemon what QRMI's own HTTP client does not: the traces of jobs, and the summary of a session.
 
-``POST {base}/jobs/{id}/trace`` is sent after a job was submitted, ``POST {base}/sessions/summary`` after a
-session. Both go out from a background thread; nothing waits for them, nothing is retried, and a daemon that
-does not know a route (another scheduler) is left alone with it.
+``POST {base}/jobs/{id}/trace`` is sent after a job was submitted, ``POST {base}/jobs/{id}/annotations`` with
+what the program annotates, ``POST {base}/sessions/summary`` after a session. All go out from a background
+thread; nothing waits for them, nothing is retried, and a daemon that does not know a route (another scheduler)
+is left alone with it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import queue
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from opentelemetry import context
 
+from ..telemetry.annotations import MOST_IN_REQUEST, Annotation
 from .guard import log_fault
 from .suppression import suppressed_context
 
@@ -35,6 +38,7 @@ _IDLE_SECONDS = 30.0
 _NOT_SERVED = (404, 405)
 _TRACE = "trace"
 _SUMMARY = "summary"
+_ANNOTATIONS = "annotations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class _Message:
     path: str
     session: str
     body: Mapping[str, object]
+    told: Annotation | None = None
 
 
 _ALL: weakref.WeakSet[Handover] = weakref.WeakSet()
@@ -79,6 +84,10 @@ class Handover:
     def send_summary(self, session: str, summary: Mapping[str, object]) -> None:
         """Queue the summary of ``session``. Its token is a header's value: paths are written to logs."""
         self._send(_Message(_SUMMARY, "/sessions/summary", session, summary))
+
+    def annotate(self, job: str, session: str, told: Annotation) -> None:
+        """Queue an annotation for the log of ``job``; when too many wait, it is dropped."""
+        self._send(_Message(_ANNOTATIONS, f"/jobs/{quote(job, safe='')}/annotations", session, {}, told))
 
     def flush(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Wait for at most ``seconds`` until all is sent; return whether it is."""
@@ -116,27 +125,39 @@ class Handover:
 
         context.attach(suppressed_context())
         encrypted = self.address.url.startswith("https:")
+        ahead: deque[_Message] = deque()
         with httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, verify=encrypted) as client:
-            while True:
-                try:
-                    message = self._queue.get(timeout=_IDLE_SECONDS)
-                except queue.Empty:
-                    with self._lock:
-                        if self._queue.empty():
-                            self._thread = None
-                            return
-                    continue
+            while self._has_more(ahead):
+                count, message = _next(ahead)
                 try:
                     if message.kind not in self.unserved:
                         self._post(client, message)
                 except httpx.HTTPError:
-                    # A job's trace is not worth another wait for a daemon that hangs or is gone.
-                    self.unserved.add(_TRACE)
+                    # What is told of a job is not worth another wait for a daemon that hangs or is gone.
+                    self.unserved.update((_TRACE, _ANNOTATIONS))
                 except Exception as error:
                     self.unserved.add(message.kind)
                     log_fault("hand-over to the daemon", error)
                 finally:
-                    self._queue.task_done()
+                    for _ in range(count):
+                        self._queue.task_done()
+
+    def _has_more(self, ahead: deque[_Message]) -> bool:
+        """Take what waits off the queue; False, and no thread any more, if nothing came for a while."""
+        while not ahead:
+            try:
+                ahead.append(self._queue.get(timeout=_IDLE_SECONDS))
+            except queue.Empty:
+                with self._lock:
+                    if self._queue.empty():
+                        self._thread = None
+                        return False
+        while len(ahead) < MOST_IN_REQUEST:
+            try:
+                ahead.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return True
 
     def _post(self, client: httpx.Client, message: _Message) -> None:
         response = client.post(
@@ -146,6 +167,17 @@ class Handover:
         )
         if response.status_code in _NOT_SERVED:
             self.unserved.add(message.kind)
+
+
+def _next(ahead: deque[_Message]) -> tuple[int, _Message]:
+    """Take the first message, an annotation with those that follow it for the same job; return how many too."""
+    first = ahead.popleft()
+    if first.told is None:
+        return 1, first
+    told = [asdict(first.told)]
+    while ahead and ahead[0].told is not None and ahead[0].path == first.path:
+        told.append(asdict(ahead.popleft().told))
+    return len(told), _Message(first.kind, first.path, first.session, {"annotations": told})
 
 
 def flush_all(seconds: float = FLUSH_SECONDS) -> bool:

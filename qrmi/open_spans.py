@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 
@@ -24,6 +25,8 @@ from .task_spans import OpenTask, TaskSpans
 _MOST_SESSIONS = 16
 _DESCRIPTION_LENGTH = 500
 
+_latest: weakref.ref[OpenSpans] | None = None
+
 
 class OpenSpans:
     """Sessions and tasks of one resource. The calls themselves are measured elsewhere."""
@@ -35,7 +38,7 @@ class OpenSpans:
         task_attributes: dict[str, str | bool],
         histograms: ClientHistograms,
     ) -> None:
-        self._tracer = tracer
+        self.tracer = tracer
         self._session_name = attributes.span_name(attributes.SESSION, name)
         self._task_name = attributes.span_name(attributes.TASK, name)
         self._token_variable = f"{name}_{SESSION_KEY}"
@@ -73,6 +76,8 @@ class OpenSpans:
             self._sessions.move_to_end(key)
             if len(self._sessions) > _MOST_SESSIONS:
                 self._end(self._sessions.popitem(last=False)[1])
+        global _latest  # noqa: PLW0603
+        _latest = weakref.ref(self)
 
     def acquired(self, session: SessionSpan, token: str) -> None:
         """Keep a session that was acquired just now."""
@@ -137,6 +142,10 @@ class OpenSpans:
         for session in self._sessions.values():
             session.span = NonRecordingSpan(session.context)
 
+    def current_session(self) -> SessionSpan | None:
+        """Return the session that was opened last, of those that are open."""
+        return self._present
+
     def _open_held_session(self) -> SessionSpan:
         with self._lock:
             return self._present or self.open_session(held_token=os.environ.get(self._token_variable) or "")
@@ -146,9 +155,14 @@ class OpenSpans:
         session.span.end()
 
     def _start_span(self, name: str, placement: Placement, given: Mapping[str, AttributeValue]) -> Span:
-        return self._tracer.start_span(name, placement.parent, SpanKind.INTERNAL, given, placement.links)
+        return self.tracer.start_span(name, placement.parent, SpanKind.INTERNAL, given, placement.links)
 
 
 def description_of(error: BaseException) -> str:
     """Return an error's message for a span: without credentials, and not too long."""
     return redact(str(error))[:_DESCRIPTION_LENGTH]
+
+
+def latest_spans() -> OpenSpans | None:
+    """Return the spans of the resource whose session was opened last, if it is still there."""
+    return None if _latest is None else _latest()

@@ -19,6 +19,7 @@ from ..telemetry import attributes
 from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
 from . import at_exit
+from .annotation_delivery import job_started
 from .call_facts import error_class, payload_facts, payload_size, sdk_of_payload, size_of
 from .call_tally import CallTally
 from .calling_sdk import calling_sdk
@@ -262,6 +263,7 @@ class ResourceTelemetry:
             self.spans.tasks.add(task, identifier)
         if call.span.is_recording():
             call.span.set_attribute(attributes.TASK_ID, identifier)
+        job_started(self.handover, identifier, self.spans.token)
         if self.handover is not None:
             self._tell_trace(self.handover, call, identifier, sdk)
 

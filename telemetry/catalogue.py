@@ -29,7 +29,8 @@ class Label:
     """A label and the values that it may take.
 
     ``values`` is a closed enumeration; ``None`` means that the site's configuration bounds it (a device's
-    name, a disk), never what a user sends.
+    name, a disk), never what a user sends. The names of a program's own measures are bounded in its process,
+    and no metric of the daemon carries them.
     """
 
     name: str

@@ -49,5 +49,20 @@ CALLS = Metric(
     "Calls of the QRMI library in users' processes, as their sessions' summaries tell the daemon",
     (labels.OPERATION, labels.RESOURCE_TYPE, labels.QRMI_ERROR_TYPE),
 )
+PROGRAM_MEASURE = Metric(
+    "qwatch.program.measure",
+    Kind.GAUGE,
+    "{measure}",
+    "Last value of a figure of merit that a program recorded",
+    (labels.PROGRAM_MEASURE,),
+)
+PROGRAM_PHASE = Metric(
+    "qwatch.program.phase.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Duration of a phase that a program marked",
+    (labels.PROGRAM_PHASE,),
+    TASK_BUCKETS,
+)
 
-METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE, CALLS)
+METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE, CALLS, PROGRAM_MEASURE, PROGRAM_PHASE)

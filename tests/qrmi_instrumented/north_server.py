@@ -60,6 +60,7 @@ class NorthServer:
     specs: str = SPECS
     serves_trace: bool = True
     serves_summary: bool = True
+    serves_annotations: bool = True
     refusals: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     jobs: dict[int, Job] = field(default_factory=dict)
@@ -112,6 +113,8 @@ class NorthServer:
                 return self._submitted(request)
             case "POST", ["jobs", _, "trace"]:
                 return (204, "") if self.serves_trace else (404, json.dumps({"detail": "Not Found"}))
+            case "POST", ["jobs", _, "annotations"]:
+                return (202, "{}") if self.serves_annotations else (404, json.dumps({"detail": "Not Found"}))
             case _, ["jobs", identifier, *rest] if identifier.isdigit() and int(identifier) in self.jobs:
                 job = self.jobs[int(identifier)]
                 if rest == ["logs"]:
