@@ -13,6 +13,10 @@ from ..qrmi.munge import MungeError, MungeUnavailableError
 from .failure import CommandFailedError
 
 
+class NotThereError(CommandFailedError):
+    """The daemon does not know what was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class DaemonClient:
     """The daemon behind one QPU, asked as this user."""
@@ -33,6 +37,13 @@ class DaemonClient:
     def get(self, path: str, **parameters: str | int) -> dict[str, Any]:
         """Return the reply to a GET; CommandFailedError with the daemon's own words if it is refused."""
         return self._call("GET", path, params=parameters)
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return the reply to a GET, None if the daemon has no such thing: it may be another one, or older."""
+        try:
+            return self._call("GET", path)
+        except NotThereError:
+            return None
 
     def post(self, path: str, body: dict[str, Any] | None = None, token: str | None = None) -> dict[str, Any]:
         """Return the reply to a POST, sent in the session ``token`` if one is given."""
@@ -57,7 +68,8 @@ class DaemonClient:
             body = {"detail": response.text[:200]}
         if response.status_code >= 300:
             detail = body.get("detail", body) if isinstance(body, dict) else body
-            raise CommandFailedError(f"{detail} (HTTP {response.status_code} from {self.url})")
+            kind = NotThereError if response.status_code == 404 else CommandFailedError
+            raise kind(f"{detail} (HTTP {response.status_code} from {self.url})")
         if not isinstance(body, dict):
             raise CommandFailedError(f"{self.url} did not answer as a qwatch daemon does")
         return body

@@ -17,6 +17,7 @@ from ..qrmi.open_resource import job_id, user_id
 from ..qrmi.session import session_variable
 from .daemon_client import DaemonClient
 from .failure import CommandFailedError
+from .time_bars import print_job_time
 from .trace_tree import print_trace
 
 _FINAL = ("DONE", "CANCELED", "ERROR")
@@ -86,13 +87,15 @@ def list_jobs(qpu: str | None, limit: int, as_json: bool) -> None:
     Console().print(table)
 
 
-def show_job(number: int, qpu: str | None, trace: bool, as_json: bool) -> None:
-    """Print all that the daemon tells of a job."""
+def show_job(number: int, qpu: str | None, trace: bool, session: bool, as_json: bool) -> None:
+    """Print all that the daemon tells of a job; with ``session`` also where its session's time went."""
     client = DaemonClient.of(qpu)
+    # Asked before the results, whose first fetch it tells.
+    timeline = client.find(f"/jobs/{number}/timeline")
     job = client.get(f"/jobs/{number}")
     log = client.get(f"/jobs/{number}/logs")["logs"]
     if as_json:
-        typer.echo(json.dumps(job | {"logs": log}))
+        typer.echo(json.dumps(job | {"logs": log, "timeline": timeline}))
         return
     console = Console(highlight=False, soft_wrap=True)
     colour = _COLOURS.get(job["status"], "")
@@ -114,6 +117,8 @@ def show_job(number: int, qpu: str | None, trace: bool, as_json: bool) -> None:
     if job["possible_double"]:
         facts.add_row("note", "a fault left open whether a part of it ran twice")
     console.print(facts)
+    if timeline is not None:
+        print_job_time(console, timeline, session)
     if job["results"]:
         console.print("results", style="bold")
         console.print(f"  {_shortened(job['results'])}", markup=False)

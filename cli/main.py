@@ -105,13 +105,26 @@ def emulate(
 
 @application.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- PROGRAM [ARGUMENT]...")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="-- PROGRAM [ARGUMENT]...")] = None,
     qpu: QpuOption = None,
     job_class: Annotated[
         str | None, typer.Option("--class", metavar="CLASS", help="production, test, development or qa")
     ] = None,
+    list_them: Annotated[
+        bool, typer.Option("--list", help="show where a program can run now: state, queue, expected wait")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="with --list: print JSON, for scripts")] = False,
 ) -> None:
     """Run a hybrid program on a QPU, with its session and its tracing taken care of."""
+    if list_them:
+        from .environments import list_environments
+
+        list_environments(as_json)
+        return
+    if as_json:
+        raise typer.BadParameter("it goes with --list", param_hint="--json")
+    if not command:
+        raise typer.BadParameter("Missing the program: qwatch run [OPTIONS] -- PROGRAM [ARGUMENT]…")
     from ..qrmi.program import run_program
 
     raise typer.Exit(run_program(command, qpu=qpu, job_class=job_class))
@@ -155,12 +168,15 @@ def job(
     trace: Annotated[
         bool, typer.Option("--trace", help="show the job's trace, where spans are in files")
     ] = False,
+    session: Annotated[
+        bool, typer.Option("--session", help="show where the time of the job's whole session went")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a job: state, times, results, log and trace."""
+    """Show a job: state, where its time went, results, log and trace."""
     from .jobs import show_job
 
-    show_job(number, qpu, trace, as_json)
+    show_job(number, qpu, trace, session, as_json)
 
 
 @application.command()

@@ -6,7 +6,7 @@
 Atoms are the vertices of a unit-disk graph: two atoms closer than the blockade radius share an edge and cannot
 both be excited, so that excited atoms form an independent set. Each iteration runs one job with a pulse of
 three parameters; the optimiser lowers the mean cost of what was measured, -1 for each vertex in the set and +2
-for each edge inside it.
+for each edge inside it. The energy of each iteration is recorded in the trace and beside the jobs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pulser
 from qrmi.pulser import PulserQRMIConnection
 from scipy.optimize import Bounds, minimize
 
+from qwatch.qrmi import annotate
 from qwatch.qrmi.open_resource import ResourceNotAvailableError, open_resource
 from qwatch.qrmi.session import session
 
@@ -123,18 +124,20 @@ def optimise(
         nonlocal best
         counts = run(parameters)
         energies.append(energy(counts, edges))
+        annotate.record("energy", energies[-1], iteration=len(energies))
         independent = [bits for bits in counts if is_independent(bits, edges)]
         best = max([best, *independent], key=lambda bits: bits.count("1"))
         print(f"iteration {len(energies):3d}  energy {energies[-1]:+.3f}  best {best or '-'}", flush=True)
         return energies[-1]
 
-    minimize(
-        objective,
-        np.array(START),
-        method="COBYLA",
-        bounds=Bounds(LOWEST, HIGHEST),
-        options={"maxiter": iterations, "rhobeg": 0.5},
-    )
+    with annotate.phase("optimisation"):
+        minimize(
+            objective,
+            np.array(START),
+            method="COBYLA",
+            bounds=Bounds(LOWEST, HIGHEST),
+            options={"maxiter": iterations, "rhobeg": 0.5},
+        )
     return best, energies
 
 

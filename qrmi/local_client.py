@@ -116,10 +116,15 @@ class LocalDaemonResource:
     def status(self) -> ResourceStatus:
         """Return whether the device is online, and the daemon's message if it is not."""
         reply = self._call("GET", "/accessible", public=True)
+        # Other daemons do not tell how many jobs wait.
+        pending = reply.get("pending")
+        waiting = pending if isinstance(pending, int) else None
         if self._field(reply, "is_accessible"):
-            return ResourceStatus(qrmi.ResourceStatusCode.Online)
+            return ResourceStatus(qrmi.ResourceStatusCode.Online, pending_job_count=waiting)
         return ResourceStatus(
-            qrmi.ResourceStatusCode.Offline, status_reason=str(reply.get("message") or "") or None
+            qrmi.ResourceStatusCode.Offline,
+            pending_job_count=waiting,
+            status_reason=str(reply.get("message") or "") or None,
         )
 
     def target(self) -> Target:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -91,6 +92,18 @@ def locate(
     raise ResourceNotAvailableError(f"no QPU is available: {_offer(offered, config)}")
 
 
+def everywhere(environment: Mapping[str, str]) -> tuple[list[Location], list[tuple[str, str]]]:
+    """Return every resource in the order of precedence, and each place that cannot be read with the reason."""
+    found: list[Location] = []
+    faults: list[tuple[str, str]] = []
+    for place, look in _sources(environment):
+        try:
+            found += look()
+        except ResourceNotAvailableError as error:
+            faults.append((place, str(error)))
+    return found, faults
+
+
 def _offer(offered: list[Location], config: Path | None) -> str:
     if offered:
         return f"there are {_listed(offered)}, and {EMULATOR!r} (this process)"
@@ -107,12 +120,16 @@ def _listed(locations: list[Location]) -> str:
 
 
 def _places(environment: Mapping[str, str]) -> list[list[Location]]:
+    return [look() for _, look in _sources(environment)]
+
+
+def _sources(environment: Mapping[str, str]) -> list[tuple[str, Callable[[], list[Location]]]]:
     configured = environment.get(CONFIG_VARIABLE)
     paths = [Path(configured)] if configured else [path for path in CONFIG_PLACES if path.is_file()][:1]
     return [
-        _in_job(environment),
-        *(_in_config(path) for path in paths),
-        _announced(),
+        (JOB_ENVIRONMENT, partial(_in_job, environment)),
+        *((str(path), partial(_in_config, path)) for path in paths),
+        ("this user's daemon", _announced),
     ]
 
 

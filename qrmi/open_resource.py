@@ -60,7 +60,7 @@ def open_location(
     """
     environment = os.environ if environment is None else environment
     try:
-        resource = _resource(location, environment)
+        resource = bare_resource(location, environment)
     except (qrmi.QrmiError, TokenFileError) as error:
         raise ResourceNotAvailableError(
             f"QPU {location.name!r} ({location.source}) cannot be opened: {error}"
@@ -71,7 +71,8 @@ def open_location(
     return instrument(resource, sdk=sdk, daemon=daemon)
 
 
-def _resource(location: Location, environment: Mapping[str, str]) -> Resource:
+def bare_resource(location: Location, environment: Mapping[str, str]) -> Resource:
+    """Return the resource at ``location`` without instrumentation; errors are those of QRMI."""
     if location.type_word == EMULATOR:
         return InProcessEmulator(location.name)
     if location.token_file is not None and location.url is not None:
