@@ -161,7 +161,7 @@ class AnnotationSpans:
 
 
 def _placement(spans: OpenSpans | None) -> Placement:
-    return outermost_placement() if spans is None else spans.place_call()
+    return outermost_placement() if spans is None else spans.place_phase()
 
 
 def _tracer(spans: OpenSpans | None) -> Tracer:

@@ -49,6 +49,7 @@ class OpenSpans:
         self._present: SessionSpan | None = None
         self._acquired: str | None = None
         self._lock = threading.RLock()
+        _remember(self)
 
     @property
     def token(self) -> str | None:
@@ -76,8 +77,7 @@ class OpenSpans:
             self._sessions.move_to_end(key)
             if len(self._sessions) > _MOST_SESSIONS:
                 self._end(self._sessions.popitem(last=False)[1])
-        global _latest  # noqa: PLW0603
-        _latest = weakref.ref(self)
+        _remember(self)
 
     def acquired(self, session: SessionSpan, token: str) -> None:
         """Keep a session that was acquired just now."""
@@ -117,6 +117,14 @@ class OpenSpans:
         """Return the place of a call that belongs to no task."""
         session = self._present
         return outermost_placement() if session is None else session.place_call()
+
+    def place_phase(self) -> Placement:
+        """Return the place of a phase; a session that the job holds is opened before it, not inside."""
+        with self._lock:
+            held = os.environ.get(self._token_variable)
+            if held and self._present is None:
+                self.open_session(held_token=held)
+            return self.place_call()
 
     def begin_task(self) -> OpenTask:
         """Start a task's span; the first one in a session that the job holds opens that session's span."""
@@ -163,6 +171,11 @@ def description_of(error: BaseException) -> str:
     return redact(str(error))[:_DESCRIPTION_LENGTH]
 
 
+def _remember(spans: OpenSpans) -> None:
+    global _latest  # noqa: PLW0603
+    _latest = weakref.ref(spans)
+
+
 def latest_spans() -> OpenSpans | None:
-    """Return the spans of the resource whose session was opened last, if it is still there."""
+    """Return the spans of the resource that was opened, or whose session was, last, if it is still there."""
     return None if _latest is None else _latest()

@@ -141,6 +141,24 @@ def test_under_qwatch_run_measures_have_a_span_below_the_session_of_that_process
     assert [item[3] for item in told(north)] == [0, 1, 2]
 
 
+@pytest.mark.parametrize("under_qwatch_run", [True, False])
+def test_a_session_that_the_job_holds_is_around_a_phase_with_its_first_task(
+    north, token_file, telemetry, payload, monkeypatch, under_qwatch_run
+):
+    monkeypatch.setenv("EMU_QRMI_JOB_ACQUISITION_TOKEN", "session-held")
+    if under_qwatch_run:
+        monkeypatch.setenv("QWATCH_SESSION_TRACEPARENT", f"00-{'ab' * 16}-{'cd' * 8}-01")
+    north.sessions["session-held"] = "open"
+    resource = instrument(LocalDaemonResource("EMU", north.url, token_file=token_file), **telemetry.providers)
+    with annotate.phase("loop"):
+        resource.task_start(payload)
+    resource.close()
+    phase = telemetry.one("phase loop")
+    assert telemetry.one("task EMU").parent.span_id == phase.context.span_id
+    session = int("cd" * 8, 16) if under_qwatch_run else telemetry.one("session EMU").context.span_id
+    assert phase.parent.span_id == session
+
+
 def test_annotations_go_to_the_log_of_the_last_job(resource, north, payload):
     annotate.record("before", 0)  # waits for the first job
     for number in (1, 2):
