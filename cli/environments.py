@@ -40,7 +40,8 @@ def list_environments(as_json: bool) -> None:
     console.print(table)
     for item in found:
         _explain(console, item)
-    console.print("* is taken without --qpu;  qwatch run --qpu NAME -- PROGRAM", style="dim", soft_wrap=True)
+    default = "* is taken without --qpu" if any(item.default for item in found) else "none is taken by itself"
+    console.print(f"{default}; qwatch run --qpu NAME -- PROGRAM", style="dim", soft_wrap=True)
 
 
 def _explain(console: Console, item: Environment) -> None:
