@@ -215,3 +215,10 @@ def test_threads_may_share_it(local, north, payload, run_task):
     for thread in threads:
         thread.join()
     assert results == ['{"counter": {"01": 100}}'] * 8
+
+
+def test_the_queue_that_the_daemon_tells_is_in_the_status(north, token_file):
+    local = LocalDaemonResource("EMU", north.url, token_file=token_file)
+    assert local.status().pending_job_count is None
+    north.accessible |= {"pending": 3}
+    assert local.status().pending_job_count == 3
