@@ -175,8 +175,9 @@ def _next(ahead: deque[_Message]) -> tuple[int, _Message]:
     if first.told is None:
         return 1, first
     told = [asdict(first.told)]
-    while ahead and ahead[0].told is not None and ahead[0].path == first.path:
-        told.append(asdict(ahead.popleft().told))
+    while ahead and ahead[0].path == first.path and (following := ahead[0].told) is not None:
+        ahead.popleft()
+        told.append(asdict(following))
     return len(told), _Message(first.kind, first.path, first.session, {"annotations": told})
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode, Tracer
@@ -37,6 +37,7 @@ class OpenSpans:
         name: str,
         task_attributes: dict[str, str | bool],
         histograms: ClientHistograms,
+        keep_until_exit: Callable[[], None],
     ) -> None:
         self.tracer = tracer
         self._session_name = attributes.span_name(attributes.SESSION, name)
@@ -49,6 +50,7 @@ class OpenSpans:
         self._present: SessionSpan | None = None
         self._acquired: str | None = None
         self._lock = threading.RLock()
+        self._keep_until_exit = keep_until_exit
         _remember(self)
 
     @property
@@ -78,6 +80,7 @@ class OpenSpans:
             if len(self._sessions) > _MOST_SESSIONS:
                 self._end(self._sessions.popitem(last=False)[1])
         _remember(self)
+        self._keep_until_exit()
 
     def acquired(self, session: SessionSpan, token: str) -> None:
         """Keep a session that was acquired just now."""

@@ -54,7 +54,9 @@ class ResourceTelemetry:
         base = {attributes.QPU_ID: name, attributes.RESOURCE_TYPE: kind}
         if options.sdk:
             base[attributes.QPU_SDK] = options.sdk
-        self.spans = OpenSpans(tracer, name, {**base, **job_attributes(resource)}, self._histograms)
+        self.spans = OpenSpans(
+            tracer, name, {**base, **job_attributes(resource)}, self._histograms, self._keep_until_exit
+        )
         self._calls = CallTracer(
             tracer, name, base, self._histograms, self._tally, options.request_hook, options.response_hook
         )
@@ -83,7 +85,6 @@ class ResourceTelemetry:
             raise
         try:
             REDACTOR.keep_secret(token)
-            self._keep_until_exit()
             if session is not None:
                 self.spans.acquired(session, token)
         except Exception as fault:
