@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
 
+from . import ledger
 from .sessions import Session
 from .tables import UNFINISHED, WITHOUT_SPANS, job_log, job_payloads, job_results, jobs
 
@@ -192,7 +193,7 @@ def requeue(connection: Connection, job_id: int, *, never_started: bool, possibl
 
 
 def finish(connection: Connection, job_id: int, end: JobEnd) -> bool:
-    """End a job and store its results; False if it had ended before."""
+    """End a job, in the ledger too, and store its results; False if it had ended before."""
     result = connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id, UNFINISHED)
@@ -207,6 +208,7 @@ def finish(connection: Connection, job_id: int, end: JobEnd) -> bool:
     )
     if result.rowcount != 1:
         return False
+    ledger.record_job(connection, job_id)
     if end.results is not None:
         connection.execute(_INSERT_RESULTS, {"job_id": job_id, "results": end.results})
     return True

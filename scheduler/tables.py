@@ -171,3 +171,103 @@ credentials_seen = Table(
     Column("sha256", String(64), primary_key=True),
     Column("expires_at", Double, nullable=False, index=True),
 )
+
+# The ledger: rows are appended and never changed, except to give up a person's name.
+
+ledger_jobs = Table(
+    "ledger_jobs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    # qwatch, or the name of the source that an observer reads.
+    Column("source", String(64), nullable=False),
+    Column("job", String(255), nullable=False),
+    Column("session", String(255), nullable=False),
+    Column("slurm_job_id", String(255)),
+    Column("cluster", String(255)),
+    Column("uid", Integer),
+    Column("user_name", String(255), nullable=False),
+    Column("account", String(255), nullable=False),
+    Column("qpu_id", String(255), nullable=False),
+    Column("resource_type", String(64), nullable=False),
+    Column("job_class", String(16), nullable=False),
+    Column("sdk", String(64)),
+    Column("shots_requested", Integer),
+    Column("shots_executed", Integer),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double, nullable=False),
+    Column("busy_seconds", Double),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("possible_double", Boolean, nullable=False, server_default=text("false")),
+    Column("trace_id", String(32)),
+    sqlite_autoincrement=True,
+)
+Index("ledger_jobs_once", ledger_jobs.c.source, ledger_jobs.c.qpu_id, ledger_jobs.c.job, unique=True)
+Index("ledger_jobs_by_time", ledger_jobs.c.ended_at)
+
+ledger_quality = Table(
+    "ledger_quality",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("qpu_id", String(255), nullable=False),
+    Column("at", Double, nullable=False),
+    # Who measured: a feed's name, or quality_job.
+    Column("source", String(64), nullable=False),
+    # Dotted name in the catalogue, and its labels besides the device's as JSON with sorted keys.
+    Column("metric", String(64), nullable=False),
+    Column("labels", String(255), nullable=False),
+    Column("value", Double, nullable=False),
+    # One standard deviation, in the unit of the value; null if it is not known.
+    Column("uncertainty", Double),
+    sqlite_autoincrement=True,
+)
+Index("ledger_quality_latest", ledger_quality.c.qpu_id, ledger_quality.c.metric, ledger_quality.c.at)
+
+device_windows = Table(
+    "device_windows",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("qpu_id", ForeignKey("devices.qpu_id"), nullable=False),
+    # drain, maintenance or calibration.
+    Column("kind", String(16), nullable=False),
+    # Of a calibration: what is calibrated, and how it ended (success, failure).
+    Column("procedure", String(64)),
+    Column("result", String(16)),
+    # What users see, and what only operators see.
+    Column("message", Text, nullable=False, server_default=""),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("opened_at", Double, nullable=False),
+    Column("opened_by", String(255), nullable=False),
+    Column("announced_end_at", Double),
+    Column("closed_at", Double),
+    Column("closed_by", String(255)),
+    sqlite_autoincrement=True,
+)
+OPEN_WINDOW = text("closed_at IS NULL")
+Index("device_windows_open", device_windows.c.qpu_id, sqlite_where=OPEN_WINDOW, postgresql_where=OPEN_WINDOW)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("uid", Integer, nullable=False),
+    Column("user_name", String(255), nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    # What was set, as JSON.
+    Column("details", Text, nullable=False, server_default="{}"),
+    sqlite_autoincrement=True,
+)
+Index("audit_log_by_time", audit_log.c.at)
+
+site_settings = Table(
+    "site_settings",
+    metadata,
+    # What an administrator set at run time, as JSON; it goes before the configuration file.
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)

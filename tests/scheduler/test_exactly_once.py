@@ -21,12 +21,14 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import create_engine, select
 
 from qwatch.scheduler.devices.qpu_http import QpuHttpAdapter
 from qwatch.scheduler.errors import AlreadyFinishedError
 from qwatch.scheduler.jobs import Job, JobState
 from qwatch.scheduler.scheduler import Scheduler
 from qwatch.scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
+from qwatch.scheduler.tables import ledger_jobs
 from qwatch.telemetry.instruments import Instruments
 
 UID = os.getuid()
@@ -194,6 +196,17 @@ class Campaign:
         await abandon(scheduler)
         return []
 
+    def ledger(self) -> list[tuple[str, str, int, bool]]:
+        """Return what the ledger says of the jobs that ended."""
+        columns = ledger_jobs.c
+        query = select(columns.job, columns.state, columns.shots_executed, columns.possible_double)
+        engine = create_engine(f"sqlite:///{self.folder / 'qwatch.db'}")
+        with engine.connect() as connection:
+            return [
+                (row.job, row.state, row.shots_executed, row.possible_double)
+                for row in connection.execute(query)
+            ]
+
     async def work(self, scheduler: Scheduler, jobs: int) -> list[Job]:
         device = scheduler.device(None)
         token = await scheduler.create_session(device, UID, None, UID)
@@ -229,6 +242,8 @@ def check(campaign: Campaign, found: list[Job]) -> None:
             assert job.shots_executed == job.shots_requested
         if not job.possible_double:
             assert started[job.shots_requested] <= 1, f"{job} ran twice and does not say so"
+    ends = [(str(job.id), job.state.value, job.shots_executed, job.possible_double) for job in found]
+    assert sorted(campaign.ledger()) == sorted(ends), "each end is in the ledger, once"
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))

@@ -47,6 +47,11 @@ def migrate(engine: Engine, direction: str, revision: str) -> None:
         getattr(command, direction)(config, revision)
 
 
+def current(engine: Engine) -> str | None:
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
 @pytest.fixture
 def old_store(tmp_path: Path) -> Engine:
     """A store as version 0001 left it."""
@@ -59,8 +64,8 @@ def old_store(tmp_path: Path) -> Engine:
 
 
 def test_a_store_of_0001_is_upgraded_and_holds_what_it_held(old_store: Engine) -> None:
-    assert schema.current(old_store) == "0001"
-    assert schema.upgrade(old_store) == schema.current(old_store) == schema.head()
+    assert current(old_store) == "0001"
+    assert schema.upgrade(old_store) == current(old_store) == schema.head()
     with old_store.connect() as connection:
         job = jobs.find(connection, 1)
         assert job is not None
@@ -86,6 +91,14 @@ def test_the_time_of_its_jobs_is_told(old_store: Engine) -> None:
     }
 
 
+def test_a_job_that_had_ended_is_in_the_ledger(old_store: Engine) -> None:
+    schema.upgrade(old_store)
+    with old_store.connect() as connection:
+        row = connection.execute(text("SELECT * FROM ledger_jobs")).one()
+    assert (row.source, row.job, row.session, row.user_name, row.qpu_id) == ("qwatch", "1", "1", "ada", "EMU")
+    assert (row.state, row.busy_seconds, row.created_at, row.ended_at) == ("DONE", 7.0, 101.0, 112.0)
+
+
 def test_the_upgrade_gives_the_tables_of_this_version(old_store: Engine) -> None:
     schema.upgrade(old_store)
     with old_store.connect() as connection:
@@ -96,7 +109,7 @@ def test_the_upgrade_gives_the_tables_of_this_version(old_store: Engine) -> None
 def test_an_upgrade_can_be_taken_back(old_store: Engine) -> None:
     schema.upgrade(old_store)
     migrate(old_store, "downgrade", "0001")
-    assert schema.current(old_store) == "0001"
+    assert current(old_store) == "0001"
     with old_store.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM jobs")).scalar_one() == 2
 
