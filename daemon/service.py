@@ -20,12 +20,14 @@ from starlette.types import ASGIApp
 
 from ..collectors.device import DeviceCollector
 from ..collectors.host import HostCollector
+from ..collectors.quality import QualityCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.registry import CollectorSet
 from ..exporters.prometheus import metrics_application
 from ..exporters.start import start_exporters
 from ..scheduler.api.application import authenticator_for, create_api
 from ..scheduler.errors import ConfigurationError
+from ..scheduler.quality.service import QualityService
 from ..scheduler.scheduler import Scheduler
 from ..telemetry.instruments import Instruments
 from .build_info import BuildInfoCollector
@@ -79,12 +81,14 @@ async def _serve(
         configuration.scheduler,
         instruments,
     )
+    quality = QualityService(scheduler)
     registry.register(
         CollectorSet(
             [
                 HostCollector(_store_path(configuration)),
                 DeviceCollector(scheduler),
                 QueueCollector(scheduler),
+                QualityCollector(scheduler, quality),
                 BuildInfoCollector(scheduler.schema_revision),
             ],
             disabled=configuration.metrics.disabled_collectors,
@@ -93,6 +97,7 @@ async def _serve(
     authenticator = authenticator_for(scheduler)
     await scheduler.start()
     await authenticator.load()
+    quality.start()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
     gc.freeze()
@@ -123,6 +128,7 @@ async def _serve(
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
+            await quality.stop()
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")

@@ -1,7 +1,8 @@
 """Calibration, quality and drift of devices, and the quality jobs that measure them.
 
 Every quality has an entry of its own for its uncertainty, with the same labels, so that a query compares the
-two without matching: ``abs(qpu_rabi_frequency_deviation_ratio) > 4 * qpu_rabi_frequency_deviation_uncertainty_ratio``.
+two without matching:
+``abs(qpu_rabi_frequency_deviation_ratio) > 4 * qpu_rabi_frequency_deviation_uncertainty_ratio``.
 """
 
 from __future__ import annotations

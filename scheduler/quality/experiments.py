@@ -45,7 +45,7 @@ class Measured(_Message):
 
 
 class Finding(_Message):
-    """One quality: the dotted name of its metric, labels besides the device's, value, one standard deviation."""
+    """One quality: dotted name of its metric, labels besides the device's, value, one standard deviation."""
 
     metric: str
     labels: dict[str, str]

@@ -1,9 +1,9 @@
 """How near a measured distribution is to the exact one: the classical fidelity, corrected for few shots.
 
-F = (Σ sqrt(p q))², the square of Bhattacharyya's coefficient (A. Bhattacharyya, Sankhyā 7 (1946) 401; also called
-Hellinger fidelity). With q from N shots it lies below 1 even where q comes from p itself, by about (K - 1) / 4N
-for K outcomes. So what an ideal device would miss with as many shots is added. The uncertainty is that of the
-bootstrap (B. Efron, Ann. Statist. 7 (1979) 1), or that of an ideal device where this is larger.
+F = (Σ sqrt(p q))², the square of Bhattacharyya's coefficient (A. Bhattacharyya, Sankhyā 7 (1946) 401; also
+called Hellinger fidelity). With q from N shots it lies below 1 even where q comes from p itself, by about
+(K - 1) / 4N for K outcomes. So what an ideal device would miss with as many shots is added. The uncertainty is
+that of the bootstrap (B. Efron, Ann. Statist. 7 (1979) 1), or that of an ideal device where this is larger.
 """
 
 from __future__ import annotations
@@ -46,9 +46,7 @@ def classical_fidelity(counts: Mapping[str, int], exact: Mapping[str, float]) ->
     return Estimate(min(value, 1.0), max(float(resampled.std()), float(of_ideal.std())))
 
 
-def _fidelities(
-    distributions: NDArray[numpy.float64], ideal: NDArray[numpy.float64]
-) -> NDArray[numpy.float64]:
+def _fidelities(distributions: NDArray[numpy.float64], ideal: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
     import numpy
 
     found: NDArray[numpy.float64] = numpy.sqrt(distributions * ideal).sum(axis=1) ** 2

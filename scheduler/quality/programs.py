@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .exact import exact_distribution
 from .experiments import Plan, PlanOrder, Program
@@ -54,7 +54,7 @@ class _Programs:
 
     def plan(self) -> Plan:
         made: list[Program] = []
-        wanted = set(self._order.experiments)
+        wanted: set[str] = set(self._order.experiments)
         if wanted & {"readout", "rabi"}:
             made += self._free(wanted)
         if "blockade" in wanted:
@@ -159,7 +159,7 @@ class _Programs:
             for count in range(MOST_FREE_ATOMS, 0, -1):
                 chosen = _spread(traps, count)
                 if _nearest(traps[number] for number in chosen) >= nearest:
-                    return layout.define_register(*chosen)
+                    return cast("Register", layout.define_register(*chosen))
         return self._own_register(_circle(self._device, nearest))
 
     def _chain(self, atoms: int) -> Register:
@@ -168,7 +168,7 @@ class _Programs:
             traps = {int(number): tuple(map(float, place)) for number, place in layout.traps_dict.items()}
             chosen = _line(traps, atoms)
             if chosen is not None and self._blockaded(_nearest(traps[number] for number in chosen)):
-                return layout.define_register(*chosen)
+                return cast("Register", layout.define_register(*chosen))
         spacing = max(self._device.min_atom_distance, 5.0)
         if not self._blockaded(spacing):
             raise NoExperimentError("no blockade: the device keeps its atoms too far apart")
@@ -198,7 +198,9 @@ def _device(specs: str) -> Device:
         return Device.from_abstract_repr(specs)
     except Exception as error:
         line = str(error).strip().splitlines()
-        raise NoExperimentError(f"the device's specs are not Pulser's: {line[0] if line else error!r}") from error
+        raise NoExperimentError(
+            f"the device's specs are not Pulser's: {line[0] if line else error!r}"
+        ) from error
 
 
 def _global_channel(device: Device) -> tuple[str, Channel]:

@@ -51,7 +51,15 @@ class QualityJobSettings(_Section):
     interval: float = Field(
         3600.0, ge=1, allow_inf_nan=False, description="seconds from one round of them to the next"
     )
-    delay: float = Field(60.0, ge=0, allow_inf_nan=False, description="seconds from the start to the first round")
+    delay: float = Field(
+        60.0, ge=0, allow_inf_nan=False, description="seconds from the start to the first round"
+    )
+    most_delay: float = Field(
+        1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds that others may wait for a quality job; one that takes longer is cancelled",
+    )
     shots: int = Field(50, ge=10, le=10_000, description="shots of each of them")
     jobs: tuple[Experiment, ...] = Field(EXPERIMENTS, min_length=1, description="what is measured")
 
