@@ -28,7 +28,8 @@ _LARGEST_FREE_INTERACTION = 1e-3
 """Of the Rabi frequency: then what the atoms of a scan feel of each other is far below what it resolves."""
 
 _CHANNEL = "global"
-_DARK_SECONDS = 0.1  # µs
+_DARK = 0.1
+"""In µs: how long the sequence without a pulse waits."""
 _CHAIN_ATOMS = 5
 
 
@@ -76,7 +77,7 @@ class _Programs:
                 if duration > self._longest():
                     continue
                 sequence = self._sequence(register)
-                _add_constant(sequence, duration or _DARK_SECONDS, self._rabi if multiple else 0.0)
+                _add_constant(sequence, duration or self._rounded(_DARK), self._rabi if multiple else 0.0)
                 made.append(
                     Program.model_validate(
                         {
@@ -199,7 +200,7 @@ def _device(specs: str) -> Device:
     except Exception as error:
         line = str(error).strip().splitlines()
         raise NoExperimentError(
-            f"the device's specs are not Pulser's: {line[0] if line else error!r}"
+            f"the specs are not those of a Pulser device: {line[0] if line else error!r}"
         ) from error
 
 

@@ -77,7 +77,14 @@ def fit_rabi_scan(points: Sequence[Point]) -> RabiFit:
         (0.0, _LARGEST_READOUT_ERROR),
         (0.0, _LARGEST_DAMPING),
     )
-    found = minimize(scan.loss, scan.start(), jac=True, method="L-BFGS-B", bounds=bounds)
+    found = minimize(
+        scan.loss,
+        scan.start(),
+        jac=True,
+        method="SLSQP",
+        bounds=bounds,
+        options={"ftol": 1e-10, "maxiter": 200},
+    )
     parameters = numpy.asarray(found.x, dtype=float)
     if not abs(parameters[0]) < LARGEST_DEVIATION or not math.isfinite(float(found.fun)):
         raise FitError(f"no Rabi frequency within ±{LARGEST_DEVIATION:.0%} of the nominal one fits the scan")
@@ -110,14 +117,15 @@ class _Scan:
         """Return where to begin: the deviation on a grid, since the likelihood has many maxima along it."""
         import numpy
 
-        step = 2 * LARGEST_DEVIATION / (_GRID - 1)
-        candidates = [
-            numpy.array([-LARGEST_DEVIATION + index * step, error, error, damping])
-            for index in range(1, _GRID - 1)
-            for error in (0.01, 0.1)
-            for damping in (0.01, 0.3)
-        ]
-        return min(candidates, key=lambda parameters: self.loss(parameters)[0])
+        grid = numpy.linspace(-LARGEST_DEVIATION, LARGEST_DEVIATION, _GRID)[1:-1]
+        deviation, error, damping = (
+            axis.reshape(-1, 1) for axis in numpy.meshgrid(grid, (0.01, 0.1), (0.01, 0.3), indexing="ij")
+        )
+        decay = numpy.exp(-damping * self.duration)
+        excited = (1 - decay * numpy.cos(self.area * (1 + deviation))) / 2
+        best = int(numpy.argmin(self._loss(error + (1 - 2 * error) * excited)))
+        found: Array = numpy.array([float(axis[best, 0]) for axis in (deviation, error, error, damping)])
+        return found
 
     def loss(self, parameters: Array) -> tuple[float, Array]:
         """Return the negative logarithm of the likelihood and its gradient."""
@@ -125,9 +133,17 @@ class _Scan:
 
         probability, gradient = self._model(parameters)
         limited = numpy.clip(probability, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
+        slope = -gradient @ (self.ones / limited - (self.trials - self.ones) / (1 - limited))
+        return float(self._loss(probability)), slope
+
+    def _loss(self, probability: Array) -> Array:
+        """Return the negative logarithm of the likelihood of probabilities, along the last axis."""
+        import numpy
+
+        limited = numpy.clip(probability, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)
         zeros = self.trials - self.ones
-        value = -float(numpy.sum(self.ones * numpy.log(limited) + zeros * numpy.log1p(-limited)))
-        return value, -gradient @ (self.ones / limited - zeros / (1 - limited))
+        value: Array = -(self.ones * numpy.log(limited) + zeros * numpy.log1p(-limited)).sum(axis=-1)
+        return value
 
     def information(self, parameters: Array) -> Array:
         """Return the Fisher information, with probabilities kept half a count away from 0 and 1."""
