@@ -22,6 +22,10 @@ class Configuration:
     evaluation_interval: str = "30s"
     rate_window: str = "5m"
     """Window of recorded rates: at least four scrapes."""
+    drift_window: str = "1h"
+    drift_baseline: str = "7d"
+    """Drift is the mean of a quality over the first, minus its mean over the second."""
+    drift_interval: str = "5m"
 
     down_for: str = "2m"
     absence_lookback: str = "1d"

@@ -16,7 +16,7 @@ import yaml
 from ..telemetry.tree_differences import differences
 from .alerting import alerting_rules
 from .configuration import Configuration
-from .recording import recording_rules
+from .recording import drift_rules, recording_rules
 
 FILE = Path(__file__).parent / "rules" / "qwatch.yaml"
 HEADER = "# Made from the code in alerts/ by `make alerts`; change it there.\n"
@@ -37,11 +37,13 @@ def rules(configuration: Configuration) -> dict[str, object]:
     """Return the content of the rule file: what is recorded first, then what reads it."""
     interval = configuration.evaluation_interval
     recorded = [rule.as_yaml() for rule in recording_rules(configuration)]
+    drifts = [rule.as_yaml() for rule in drift_rules(configuration)]
     alerts = [rule.as_yaml(configuration) for rule in alerting_rules(configuration)]
     return {
         "groups": [
             {"name": "qwatch.recording", "interval": interval, "rules": recorded},
             {"name": "qwatch.alerting", "interval": interval, "rules": alerts},
+            {"name": "qwatch.drift", "interval": configuration.drift_interval, "rules": drifts},
         ]
     }
 

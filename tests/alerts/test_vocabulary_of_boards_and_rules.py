@@ -12,13 +12,15 @@ import pytest
 
 from qwatch.alerts.alerting import alerting_rules
 from qwatch.alerts.configuration import Configuration
-from qwatch.alerts.recording import recording_rules
+from qwatch.alerts.recording import drift_rules, recording_rules
 from qwatch.dashboards import generate
 from qwatch.telemetry.catalogue import Kind, by_prometheus_name
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 CONFIGURATION = Configuration()
-RECORDED = {rule.record: rule.expression for rule in recording_rules(CONFIGURATION)}
+RECORDED = {
+    rule.record: rule.expression for rule in (*recording_rules(CONFIGURATION), *drift_rules(CONFIGURATION))
+}
 OF_PROMETHEUS = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "severity", "qpu_id"}}
 SCRAPE_LABELS = {"job", "instance"}
 WORDS = {"and", "or", "unless", "bool", "by", "without", "on", "ignoring", "group_left", "group_right", "inf"}
@@ -80,7 +82,7 @@ def board_expressions() -> Iterator[tuple[str, str]]:
 
 
 def rule_expressions() -> Iterator[tuple[str, str]]:
-    for recording in recording_rules(CONFIGURATION):
+    for recording in RECORDING:
         yield recording.record, recording.expression
     for alerting in alerting_rules(CONFIGURATION):
         yield alerting.name, alerting.expression
