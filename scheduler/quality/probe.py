@@ -15,9 +15,11 @@ from ..jobs import QUALITY_CLASS, Job, JobState
 from ..scheduler import Scheduler
 from .counts import UnreadableResultsError, counts_in
 from .experiments import Program
+from .own_session import own_session
 from .settings import QualityJobSettings
 
 _LOOK_SECONDS = 0.05
+_BUSY_LOOK_SECONDS = 0.25
 _READ_EVERY = 5
 """Looks at what is in memory to one look into the store."""
 _QUIET_SECONDS = 0.5
@@ -34,11 +36,10 @@ class ProbeTimeoutError(Exception):
 
 @dataclass(slots=True)
 class Probe:
-    """Sends the quality jobs of one round on one device, all in the session of ``token``."""
+    """Sends the quality jobs of one round on one device, each in a session that is held only for it."""
 
     scheduler: Scheduler
     device: Device
-    token: str
     settings: QualityJobSettings
     deadline: float
     """In seconds of the event loop's clock."""
@@ -52,11 +53,12 @@ class Probe:
             ProbeTimeoutError: it did not get its turn before the deadline.
         """
         while True:
-            await self._until_quiet()
-            started = time.monotonic()
-            job = await self._submit(program)
             try:
-                ended, results = await self._until_ended(job.id)
+                await self._until_quiet()
+                started = time.monotonic()
+                async with own_session(self.scheduler, self.device) as token:
+                    job = await self._submit(program, token)
+                    ended, results = await self._until_ended(job.id)
             except ProbeTimeoutError:
                 self._ran("timeout")
                 raise
@@ -88,7 +90,7 @@ class Probe:
             quiet_since = (quiet_since or now) if self._is_free() else None
             if quiet_since is not None and now - quiet_since >= _QUIET_SECONDS:
                 return
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_BUSY_LOOK_SECONDS if quiet_since is None else _LOOK_SECONDS)
 
     def _is_free(self) -> bool:
         device = self.device
@@ -98,11 +100,11 @@ class Probe:
     def _running_job(self) -> int | None:
         return self.scheduler.dispatchers[self.device.name].running_job
 
-    async def _submit(self, program: Program) -> Job:
+    async def _submit(self, program: Program, token: str) -> Job:
         shots = min(self.settings.shots, self.device.limits.max_runs or self.settings.shots)
         try:
             return await self.scheduler.submit(
-                self.device, self.token, os.getuid(), program.sequence, shots, job_class=QUALITY_CLASS
+                self.device, token, os.getuid(), program.sequence, shots, job_class=QUALITY_CLASS
             )
         except UnavailableError as error:
             raise ProbeTimeoutError(str(error)) from error

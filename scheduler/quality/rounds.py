@@ -16,7 +16,7 @@ from ..scheduler import Scheduler
 from . import latest
 from .computing import Computing, ComputingError
 from .experiments import AnalysisOrder, Finding, Measured, Plan, PlanOrder
-from .own_session import own_session, sweep
+from .own_session import sweep
 from .probe import Probe, ProbeFailedError, ProbeTimeoutError
 
 _logger = logging.getLogger(__name__)
@@ -107,24 +107,22 @@ class QualityRounds:
     async def _measured(self, plan: Plan) -> tuple[list[Measured], ProbeFailedError | ProbeTimeoutError | None]:
         measured: list[Measured] = []
         failure: ProbeFailedError | ProbeTimeoutError | None = None
-        async with own_session(self._scheduler, self._device) as token:
-            probe = Probe(
-                self._scheduler,
-                self._device,
-                token,
-                self._settings,
-                asyncio.get_running_loop().time() + max(self._settings.interval, _SHORTEST_ROUND_SECONDS),
-            )
-            for program in plan.programs:
-                try:
-                    counts = await probe.counts(program)
-                except (ProbeFailedError, ProbeTimeoutError) as error:
-                    failure = error
-                    measured = [item for item in measured if item.program.experiment != program.experiment]
-                    break
-                finally:
-                    self.last_success_at = probe.last_success_at or self.last_success_at
-                measured.append(Measured(program=program, counts=counts))
+        probe = Probe(
+            self._scheduler,
+            self._device,
+            self._settings,
+            asyncio.get_running_loop().time() + max(self._settings.interval, _SHORTEST_ROUND_SECONDS),
+        )
+        for program in plan.programs:
+            try:
+                counts = await probe.counts(program)
+            except (ProbeFailedError, ProbeTimeoutError) as error:
+                failure = error
+                measured = [item for item in measured if item.program.experiment != program.experiment]
+                break
+            finally:
+                self.last_success_at = probe.last_success_at or self.last_success_at
+            measured.append(Measured(program=program, counts=counts))
         return measured, failure
 
     async def _until_due(self) -> float:

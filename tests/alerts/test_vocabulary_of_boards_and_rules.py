@@ -18,9 +18,8 @@ from qwatch.telemetry.catalogue import Kind, by_prometheus_name
 
 RUNBOOKS = Path(__file__).parents[2] / "docs" / "runbooks"
 CONFIGURATION = Configuration()
-RECORDED = {
-    rule.record: rule.expression for rule in (*recording_rules(CONFIGURATION), *drift_rules(CONFIGURATION))
-}
+RECORDING = [*recording_rules(CONFIGURATION), *drift_rules(CONFIGURATION)]
+RECORDED = {rule.record: rule.expression for rule in RECORDING}
 OF_PROMETHEUS = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "severity", "qpu_id"}}
 SCRAPE_LABELS = {"job", "instance"}
 WORDS = {"and", "or", "unless", "bool", "by", "without", "on", "ignoring", "group_left", "group_right", "inf"}
