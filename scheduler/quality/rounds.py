@@ -22,7 +22,7 @@ from .probe import Probe, ProbeFailedError, ProbeTimeoutError
 _logger = logging.getLogger(__name__)
 
 _AFTER_FAULT_SECONDS = 30.0
-_SPECS_SECONDS = 1.0
+_READY_SECONDS = 1.0
 _SHORTEST_ROUND_SECONDS = 60.0
 _METRICS = {metric.name: metric for metric in by_prometheus_name().values()}
 
@@ -49,6 +49,8 @@ class QualityRounds:
             wait = max(wait, await self._until_due())
         except SchedulerError as error:
             self._complain(str(error))
+        while not self._device.takes_work:
+            await asyncio.sleep(_READY_SECONDS)
         while True:
             await asyncio.sleep(wait)
             begun = asyncio.get_running_loop().time()
@@ -94,7 +96,7 @@ class QualityRounds:
 
     async def _plan(self) -> Plan:
         while self._device.record.specs is None:
-            await asyncio.sleep(_SPECS_SECONDS)
+            await asyncio.sleep(_READY_SECONDS)
         return await self._computing.plan(
             PlanOrder(
                 specs=self._device.record.specs,
