@@ -52,7 +52,7 @@ class QualityJobSettings(_Section):
         3600.0, ge=1, allow_inf_nan=False, description="seconds from one round of them to the next"
     )
     delay: float = Field(
-        60.0, ge=0, allow_inf_nan=False, description="seconds from the start to the first round"
+        60.0, ge=0, allow_inf_nan=False, description="seconds that the device takes work before the first"
     )
     most_delay: float = Field(
         1.0,

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from qwatch.scheduler.errors import NotFoundError
 from qwatch.scheduler.jobs import JobState
 from qwatch.scheduler.ledger import QualitySample
-from qwatch.scheduler.quality import probe
+from qwatch.scheduler.quality import probe, service
 from qwatch.scheduler.quality.computing import Computing
 from qwatch.scheduler.quality.own_session import own_session, sweep
 from qwatch.scheduler.quality.probe import ProbeFailedError
@@ -190,6 +190,19 @@ def test_a_job_that_fails_ends_the_round_with_one_line(tmp_path: Path, run_devic
             assert await count(scheduler) == 0
 
         with_scheduler(tmp_path, device.url, test)
+
+
+def test_a_daemon_without_the_libraries_says_what_to_install(
+    tmp_path: Path, run_device: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(service, "_NEEDED", ("scipy", "a_library_that_is_not_there"))
+    with run_device() as device:
+
+        async def test(scheduler: Scheduler, _: QualityRounds) -> None:
+            assert service.QualityService(scheduler).rounds == {}
+
+        with_scheduler(tmp_path, device.url, test)
+    assert "quality jobs need a_library_that_is_not_there: pip install 'qwatch[quality]'" in caplog.text
 
 
 def test_what_a_crash_left_behind_is_swept_away(tmp_path: Path, run_device: Any, sequence_text: str) -> None:
