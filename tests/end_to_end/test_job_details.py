@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import time
 from collections.abc import Iterator
@@ -205,9 +206,14 @@ def test_numbers_that_are_none_and_too_many_at_once_are_refused(daemon: Any, seq
     daemon.refused(422, "POST", path, json={"annotations": [measure()] * 101})
 
 
-def test_wait_and_run_of_an_ended_job_are_in_the_daemons_log(daemon: Any, sequence_text: str) -> None:
-    number = daemon.submit(daemon.acquire(), sequence_text, 40)
+def test_the_daemons_log_tells_of_each_step_of_a_job_with_its_user_and_slurm_job(
+    daemon: Any, sequence_text: str
+) -> None:
+    number = daemon.submit(daemon.acquire(slurm_job="4711"), sequence_text, 40)
     daemon.finished(number)
-    lines = [json.loads(line) for line in daemon.log.splitlines() if f'"job {number} DONE"' in line]
-    assert lines[0]["wait_seconds"] >= 0
-    assert lines[0]["run_seconds"] > 0
+    lines = [json.loads(line) for line in daemon.log.splitlines() if f'"job {number} ' in line]
+    steps = [line for line in lines if "state" in line]
+    assert [line["state"] for line in steps] == ["PENDING", "RUNNING", "DONE"]
+    assert {(line["user"], line["slurm_job_id"]) for line in steps} == {(getpass.getuser(), "4711")}
+    assert steps[1]["wait_seconds"] == steps[2]["wait_seconds"] >= 0
+    assert steps[2]["run_seconds"] > 0
