@@ -210,7 +210,7 @@ class Column:
             properties.append(("mappings", list(self.words)))
         if self.limits:
             properties.append(("thresholds", _steps(self.limits)))
-        if self.words or self.limits:
+        if (self.words or self.limits) and not self.link:
             properties.append(("custom.cellOptions", {"type": "color-text"}))
         if self.link:
             properties.append(("links", [self.link]))

@@ -36,10 +36,10 @@ def now(of: Matches) -> Panel:
         prepared=_BY_DEVICE,
         columns=(
             _NAME,
-            Column("Value #A", "State", "none", words=palette.STATE_WORDS),
-            Column("Value #B", "Activity", "none", words=palette.ACTIVITY_WORDS),
-            Column("Value #C", "Waiting", "short", decimals=0),
-            Column("Value #D", "Expected wait", "s", decimals=0, limits=WAIT_LIMITS),
+            Column("Value #A", "State", "none", words=palette.STATE_WORDS, width=90),
+            Column("Value #B", "Activity", "none", words=palette.ACTIVITY_WORDS, width=110),
+            Column("Value #C", "Waiting", "short", decimals=0, width=80),
+            Column("Value #D", "Expected wait", "s", decimals=0, limits=WAIT_LIMITS, width=120),
         ),
     )
 

@@ -18,6 +18,8 @@ FINAL = tuple(state.upper() for state in labels.FINAL_JOB_STATES)
 MOST_LINES = 1000
 _NONE = "none in range"
 _TRACE = "trace_id"
+_NO_REASON: list[Json] = [{"type": "value", "options": {"none": {"text": "–", "index": 0}}}]
+_OPEN: list[Json] = [{"type": "regex", "options": {"pattern": ".+", "result": {"text": "open", "index": 0}}}]
 _FAILED: Thresholds = ((None, palette.NEUTRAL), (0, palette.GOOD), (1, palette.BAD))
 
 
@@ -105,7 +107,7 @@ def jobs(of: Lines) -> Panel:
     """List the user's jobs, newest first: what became of each, its wait and run."""
     told = {
         "Time": "last",
-        log_fields.QPU_ID: "firstNotNull",
+        log_fields.SLURM_JOB_ID: "firstNotNull",
         log_fields.STATE: "first",
         log_fields.REASON: "first",
         log_fields.SHOTS: "first",
@@ -121,7 +123,7 @@ def jobs(of: Lines) -> Panel:
     return table(
         "My jobs",
         "One row a job, from its log lines: accepted, started, ended. Wait: from creation to first start. Run: "
-        "from first start to end. A trace's id opens the trace. At most "
+        "from first start to end. The last column opens its trace. At most "
         f"{MOST_LINES} lines, three a job; a job accepted before the time range shows its first line in it.",
         LokiTarget(str(of.having(log_fields.JOB).having(log_fields.STATE)), most_lines=MOST_LINES),
         # Three lines a job become one row, the newest telling the state.
@@ -139,7 +141,10 @@ def jobs(of: Lines) -> Panel:
                 "id": "groupBy",
                 "options": {
                     "fields": {
-                        log_fields.JOB: {"aggregations": [], "operation": "groupby"},
+                        **{
+                            name: {"aggregations": [], "operation": "groupby"}
+                            for name in (log_fields.JOB, log_fields.QPU_ID)
+                        },
                         **{
                             name: {"aggregations": [how], "operation": "aggregate"}
                             for name, how in told.items()
@@ -151,13 +156,14 @@ def jobs(of: Lines) -> Panel:
         columns=(
             Column(field("Time"), "Accepted", "dateTimeAsIsoNoDateIfToday", width=100),
             Column(log_fields.JOB, "Job", width=70),
-            Column(field(log_fields.QPU_ID), "QPU"),
+            Column(log_fields.QPU_ID, "QPU"),
+            Column(field(log_fields.SLURM_JOB_ID), "Slurm job"),
             Column(field(log_fields.STATE), "State", words=palette.JOB_STATE_WORDS, width=100),
-            Column(field(log_fields.REASON), "Reason"),
+            Column(field(log_fields.REASON), "Reason", words=_NO_REASON),
             Column(field(log_fields.SHOTS), "Shots", "none", width=70),
             Column(field(log_fields.WAIT_SECONDS), "Wait", "s", decimals=1, limits=WAIT_LIMITS, width=80),
             Column(field(log_fields.RUN_SECONDS), "Run", "s", decimals=1, width=80),
-            Column(field(_TRACE), "Trace", link=_trace_link()),
+            Column(field(_TRACE), "Trace", words=_OPEN, link=_trace_link(), width=70),
         ),
         newest_first="Accepted",
         none="",

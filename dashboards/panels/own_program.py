@@ -10,7 +10,8 @@ from ..grafana import LokiTarget, Panel, PrometheusTarget
 from ..panel_types import time_series
 from .own_jobs import STEP, ended
 
-_QPU = {"QPU: wait": "orange", "QPU: run": "green"}
+# Phases take the classic palette's next colours, from blue on.
+_QPU = {"QPU: wait": "yellow", "QPU: run": "green"}
 
 
 def figures_of_merit(of: Lines) -> Panel:

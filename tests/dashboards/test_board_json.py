@@ -204,7 +204,7 @@ def test_a_table_shows_the_named_columns_only_in_their_order() -> None:
     *_, kept, organized = jobs["transformations"]
     order = organized["options"]["indexByName"]
     titles = [organized["options"]["renameByName"][field] for field in sorted(order, key=order.__getitem__)]
-    assert titles == ["Accepted", "Job", "QPU", "State", "Reason", "Shots", "Wait", "Run", "Trace"]
+    assert titles == ["Accepted", "Job", "QPU", "Slurm job", "State", "Reason", "Shots", "Wait", "Run", "Trace"]
     assert set(kept["options"]["include"]["names"]) == set(order)
 
 
