@@ -87,6 +87,7 @@ def time_series(
     overrides: Sequence[Json] = (),
     legend: Literal["right", "bottom"] = "bottom",
     legend_values: Sequence[str] = (),
+    none: str | None = None,
 ) -> Panel:
     """Return lines (or ``bars``) over time, with the numbers of ``legend_values`` in the legend.
 
@@ -120,7 +121,7 @@ def time_series(
         tooltipMode="multi",
         tooltipSort="desc",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(limits)}},
+            "fieldConfig": {"defaults": {"thresholds": _steps(limits), "noValue": none}},
             "maxDataPoints": None,
             "options": {"legend": {"showLegend": True}},
         },
@@ -201,7 +202,8 @@ class Column:
 
     def override(self) -> Json:
         """Return the override that gives the column its look."""
-        properties: list[tuple[str, Any]] = [("unit", self.unit)]
+        # The text for an empty table is not that of an empty cell.
+        properties: list[tuple[str, Any]] = [("unit", self.unit), ("noValue", "–")]
         if self.decimals is not None:
             properties.append(("decimals", self.decimals))
         if self.width is not None:
@@ -227,7 +229,7 @@ def table(
     columns: Sequence[Column],
     prepared: Sequence[Json] = (),
     newest_first: str = "",
-    none: str = "–",
+    none: str = "no data",
 ) -> Panel:
     """Return a table with one row a device or job, and no columns but those that are named.
 

@@ -17,6 +17,7 @@ STEP = "$__auto"
 FINAL = tuple(state.upper() for state in labels.FINAL_JOB_STATES)
 MOST_LINES = 1000
 _NONE = "none in range"
+NOTHING = "nothing in range – is your user name typed above?"
 _TRACE = "trace_id"
 _NO_REASON: list[Json] = [{"type": "value", "options": {"none": {"text": "–", "index": 0}}}]
 _OPEN: list[Json] = [{"type": "regex", "options": {"pattern": ".+", "result": {"text": "open", "index": 0}}}]
@@ -48,10 +49,14 @@ def failed(of: Lines) -> Panel:
         "Failed",
         "My jobs that ended in ERROR in the board's time range. Why: the table, and My errors below.",
         "short",
-        LokiTarget(logql.counted(errors, RANGE), instant=True),
+        # 0 only where jobs ended: a mistyped user has no good news.
+        LokiTarget(
+            f"{logql.counted(errors, RANGE)} or {logql.counted(ended(of), RANGE)} * 0",
+            instant=True,
+        ),
         decimals=0,
         limits=_FAILED,
-        none="none",
+        none=_NONE,
     )
 
 
@@ -166,7 +171,7 @@ def jobs(of: Lines) -> Panel:
             Column(field(_TRACE), "Trace", words=_OPEN, link=_trace_link(), width=70),
         ),
         newest_first="Accepted",
-        none="",
+        none=NOTHING,
     )
 
 
@@ -183,6 +188,7 @@ def wait_and_run(of: Lines) -> Panel:
         decimals=1,
         fill=0,
         points=True,
+        none=NOTHING,
         overrides=palette.coloured_as({"wait": "orange", "run": "green"}),
     )
 

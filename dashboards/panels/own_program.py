@@ -8,7 +8,7 @@ from ...telemetry.promql import Matches, quantile, select
 from .. import palette
 from ..grafana import LokiTarget, Panel, PrometheusTarget
 from ..panel_types import time_series
-from .own_jobs import STEP, ended
+from .own_jobs import NOTHING, STEP, ended
 
 # Phases take the classic palette's next colours, from blue on.
 _QPU = {"QPU: wait": "yellow", "QPU: run": "green"}
@@ -27,6 +27,7 @@ def figures_of_merit(of: Lines) -> Panel:
         ),
         fill=0,
         points=True,
+        none=NOTHING,
         minimum=None,
         legend_values=("min", "max", "lastNotNull"),
     )
@@ -50,6 +51,7 @@ def where_the_time_went(jobs: Lines, phases: Lines) -> Panel:
         decimals=1,
         bars=True,
         fill=70,
+        none=NOTHING,
         overrides=palette.coloured_as(_QPU),
         legend="right",
         legend_values=("sum", "max"),

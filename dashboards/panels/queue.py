@@ -159,7 +159,9 @@ def _by_class(title: str, description: str, metric: Metric, of: Matches, window:
 
 def wait_by_class(of: Matches, window: str) -> Panel:
     """Draw how long jobs of each class waited that have started."""
-    return _by_class("Wait by class", "From the creation of a job to its first start.", jobs.WAIT, of, window)
+    least = min(jobs.WAIT.buckets)
+    meaning = f"From the creation of a job to its first start; below {least:g} s waits are not told apart."
+    return _by_class("Wait by class", meaning, jobs.WAIT, of, window)
 
 
 def run_by_class(of: Matches, window: str) -> Panel:

@@ -51,6 +51,7 @@ def test_queue_and_expected_wait_are_public(slow_daemon: Any, sequence_text: str
     wait_until(lambda: told()["pending"] == 2)
     # 75 s for those that wait, and what is left of the 100 s of the one that runs.
     assert 75 <= wait_until(lambda: told()["expected_wait_seconds"]) <= 175
+    assert 75 <= slow_daemon.metric("qpu_queue_expected_wait_seconds", qpu_id="EMU") <= 175
     for number in reversed(numbers):
         slow_daemon.ok("POST", f"/jobs/{number}/cancel")
     for number in numbers:
@@ -80,6 +81,7 @@ def test_a_job_that_runs_has_a_timeline_too(slow_daemon: Any, sequence_text: str
 def test_a_closed_device_tells_its_queue_but_no_wait(daemon: Any) -> None:
     closed = daemon.ok("POST", "/accessible", json={"is_accessible": False, "message": "service"})
     assert (closed["state"], closed["pending"], closed["expected_wait_seconds"]) == ("paused", 0, None)
+    assert "qpu_queue_expected_wait_seconds{" not in daemon.metrics_text()
     daemon.ok("POST", "/accessible", json={"is_accessible": True})
 
 
