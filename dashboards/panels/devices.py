@@ -26,7 +26,7 @@ def now(of: Matches) -> Panel:
     return table(
         "QPUs now",
         "State: whether it takes jobs. Activity: what it did when last asked. Waiting: everybody's jobs. "
-        "Expected wait: of a job that is queued now, from the shots before it; empty where it cannot be told.",
+        "Expected wait: of a job that is queued now, from the shots before it; left out where it is not known.",
         *_asked(
             state_number(device.STATE, "state", of, _EACH),
             state_number(device.ACTIVITY, "activity", of, _EACH),
