@@ -49,7 +49,7 @@ class Instruments:
         if metric.name != SERIES_DROPPED.name:
             self.add(SERIES_DROPPED, count, metric=metric.prometheus_name)
 
-    def value(self, metric: Metric, **labels: str) -> float:
+    def value(self, metric: Metric, /, **labels: str) -> float:
         """Return the present value of a counter."""
         return float(self._counter(metric, metric.label_values(labels))._value.get())
 
