@@ -97,12 +97,17 @@ class Metric:
         return tuple(label.bounded(given[label.name]) for label in self.labels)
 
 
-def catalogue() -> tuple[Metric, ...]:
-    """Return every metric that qwatch can expose, in the order of the reference."""
+def groups() -> tuple[tuple[str, tuple[Metric, ...]], ...]:
+    """Return what each file of metrics is about, and its metrics, in the order of the reference."""
     from . import client_metrics, device_metrics, host_metrics, job_metrics, own_metrics, slurm_metrics
 
     modules = (device_metrics, job_metrics, client_metrics, slurm_metrics, host_metrics, own_metrics)
-    return tuple(entry for module in modules for entry in module.METRICS)
+    return tuple((str(module.__doc__), module.METRICS) for module in modules)
+
+
+def catalogue() -> tuple[Metric, ...]:
+    """Return every metric that qwatch can expose, in the order of the reference."""
+    return tuple(entry for _, metrics in groups() for entry in metrics)
 
 
 def by_prometheus_name() -> dict[str, Metric]:

@@ -1,4 +1,4 @@
-"""What Slurm tells of the QPUs; nothing that Slurm's own OpenMetrics endpoint (25.11 and newer) gives."""
+"""What Slurm tells of QPUs: nothing that its own OpenMetrics endpoint (Slurm 25.11 and newer) gives."""
 
 from __future__ import annotations
 

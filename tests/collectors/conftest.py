@@ -142,21 +142,3 @@ def _idle(slurm: Slurm) -> bool:
         check=False,
     )
     return asked.returncode == 0 and set(asked.stdout.split()) == {"idle"}
-
-
-WriteCommand = Callable[[str, str], Path]
-
-
-@pytest.fixture
-def write_command(tmp_path: Path) -> WriteCommand:
-    """Return a function (name, script) that writes an executable shell script and returns its path."""
-
-    def write(name: str, script: str) -> Path:
-        folder = tmp_path / "bin"
-        folder.mkdir(exist_ok=True)
-        path = folder / name
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        return path
-
-    return write
