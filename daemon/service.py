@@ -32,7 +32,7 @@ from ..scheduler.api.application import authenticator_for, create_api
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.scheduler import Scheduler
 from ..telemetry import own_metrics
-from ..telemetry.catalogue import catalogue
+from ..telemetry.catalogue import Source, catalogue
 from ..telemetry.instruments import Instruments
 from ..telemetry.series_guard import SeriesGuard, is_open
 from .build_info import BuildInfoCollector
@@ -79,8 +79,9 @@ async def _serve(
     registry = CollectorRegistry()
     guard = SeriesGuard(configuration.metrics.most_series, len(configuration.devices))
     instruments = Instruments(registry, guard)
-    for metric in filter(is_open, catalogue()):
-        instruments.add(own_metrics.SERIES_DROPPED, 0, metric=metric.prometheus_name)
+    for metric in catalogue():
+        if metric.source is Source.DAEMON and is_open(metric):
+            instruments.add(own_metrics.SERIES_DROPPED, 0, metric=metric.prometheus_name)
     exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
     scheduler = Scheduler(
         configuration.api,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Connection, cast, func, select
 
-from .tables import jobs
+from .ledger import OWN_SOURCE
+from .tables import ledger_jobs
 
 UNITS_A_SECOND = 2**20
 """Sums are of whole units, so that they are the same in whatever order they are made: a counter that came out
@@ -28,13 +29,13 @@ def units(seconds: float) -> int:
 
 
 def of_all(connection: Connection) -> list[AccountUsage]:
-    """Return the usage of every account; reads all jobs, so ask once and go on from there."""
-    scaled = jobs.c.busy_seconds * UNITS_A_SECOND
+    """Return the usage of every account; reads the whole ledger, so ask once and go on from there."""
+    scaled = ledger_jobs.c.busy_seconds * UNITS_A_SECOND
     if connection.dialect.name != "sqlite":  # whose cast cuts off; others round
         scaled = func.floor(scaled)
     rows = connection.execute(
-        select(jobs.c.qpu_id, jobs.c.account, func.sum(cast(scaled, BigInteger)))
-        .where(jobs.c.ended_at.is_not(None))
-        .group_by(jobs.c.qpu_id, jobs.c.account)
+        select(ledger_jobs.c.qpu_id, ledger_jobs.c.account, func.sum(cast(scaled, BigInteger)))
+        .where(ledger_jobs.c.source == OWN_SOURCE, ledger_jobs.c.busy_seconds.is_not(None))
+        .group_by(ledger_jobs.c.qpu_id, ledger_jobs.c.account)
     )
     return [AccountUsage(qpu_id, account, int(total)) for qpu_id, account, total in rows]

@@ -59,6 +59,7 @@ PROGRAM_MEASURE = Metric(
     "{measure}",
     "Last value of a figure of merit that a program recorded",
     (labels.PROGRAM_MEASURE,),
+    source=Source.PROGRAM,
 )
 PROGRAM_PHASE = Metric(
     "qwatch.program.phase.duration",
@@ -67,6 +68,7 @@ PROGRAM_PHASE = Metric(
     "Duration of a phase that a program marked",
     (labels.PROGRAM_PHASE,),
     TASK_BUCKETS,
+    source=Source.PROGRAM,
 )
 
 METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE, CALLS, PROGRAM_MEASURE, PROGRAM_PHASE)

@@ -13,7 +13,8 @@ from qwatch.collectors.accounts import AccountCollector
 from qwatch.scheduler import jobs as job_store
 from qwatch.scheduler import schema
 from qwatch.scheduler.account_usage import units
-from qwatch.scheduler.tables import jobs, sessions
+from qwatch.scheduler.jobs import JobEnd, JobState
+from qwatch.scheduler.tables import jobs, ledger_jobs, sessions
 
 Told = dict[tuple[str, str], float]
 
@@ -36,7 +37,7 @@ class Ledger:
         with self.engine.connect() as connection:
             self.collector.load(connection)
 
-    def ended(self, account: str, busy: float, qpu_id: str = "EMU", tell: bool = True) -> None:
+    def ended(self, account: str, busy: float, qpu_id: str = "EMU") -> None:
         job = {
             "session_id": 1,
             "uid": 1,
@@ -46,18 +47,18 @@ class Ledger:
             "resource_type": "pasqal-local",
             "job_class": "production",
             "shots_requested": 1,
-            "state": "DONE",
+            "state": "RUNNING",
             "received_at": 1.0,
             "created_at": 1.0,
-            "ended_at": 2.0,
-            "busy_seconds": busy,
         }
         with self.engine.begin() as connection:
             inserted = connection.execute(insert(jobs).values(job)).inserted_primary_key
             assert inserted is not None
-            found = job_store.find(connection, int(inserted[0]))
+            number = int(inserted[0])
+            job_store.finish(connection, number, JobEnd(JobState.DONE, "none", None, 2.0, busy_seconds=busy))
+            found = job_store.find(connection, number)
         assert found is not None
-        if tell and self.collector is not None:
+        if self.collector is not None:
             self.collector.job_ended(found)
 
     def told(self) -> Told:
@@ -90,10 +91,10 @@ def test_listed_accounts_by_name_and_all_others_together(ledger: Ledger) -> None
     }
 
 
-def test_a_job_that_waits_or_runs_has_no_busy_time_yet(ledger: Ledger) -> None:
+def test_what_an_observer_read_of_another_scheduler_is_not_ours(ledger: Ledger) -> None:
     ledger.ended("physics", 5.0)
     with ledger.engine.begin() as connection:
-        connection.execute(update(jobs).values(ended_at=None, state="RUNNING"))
+        connection.execute(update(ledger_jobs).values(source="peer"))
     ledger.start("physics")
     assert ledger.told()["EMU", "physics"] == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,16 @@ def test_a_hung_squeue_delays_no_scrape(write_command: Any, tmp_path: Path, wait
     finally:
         collectors.stop()
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the hung command outlives the collector")
+
+
+def test_switched_off_by_name_slurm_is_not_asked(write_command: Any, tmp_path: Path) -> None:
+    folder = write_command("squeue", f"touch {tmp_path}/asked").parent
+    collector = SlurmCollector(settings(commands=folder), [])
+    collectors = CollectorSet([collector], disabled=["slurm"])
+    collectors.start()
+    assert collectors.names == ()
+    assert not any(thread.name == "qwatch-read-slurm" for thread in threading.enumerate())
+    collectors.stop()
 
 
 def test_what_is_too_old_is_told_no_more(write_command: Any, tmp_path: Path, wait_until: Any) -> None:
