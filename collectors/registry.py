@@ -15,7 +15,7 @@ from ..telemetry import log_fields, own_metrics
 from ..telemetry.bounded_work import finish_within
 from ..telemetry.catalogue import Kind, Metric
 from ..telemetry.series_guard import SeriesGuard
-from .foreign import ForeignFamilies
+from .foreign import FamiliesTogether
 from .interface import Background, Collector, ForeignCollector
 from .series_limit import SeriesLimit, Values
 from .update import SeriesKey, Update, UpdateRunner, one_line
@@ -121,17 +121,17 @@ class CollectorSet(PrometheusCollector):
     ) -> list[PrometheusFamily]:
         """Each source adds what it has, or nothing: one that clashes with what is there already fails."""
         taken = {metric.prometheus_name.removesuffix("_total") for metric in declared.values()}
-        families = ForeignFamilies(taken)
+        together = FamiliesTogether(taken)
         for collector in self._foreign:
             begun = time.monotonic()
             error = None
             try:
-                families.add(collector.families())
+                together.add(collector.families())
             except Exception as failure:
                 error = one_line(failure)
             seconds[collector.name] = time.monotonic() - begun
             self._note(collector.name, error)
-        return families.all()
+        return together.families
 
     def _error_of(self, update: Update, deadline: float) -> str | None:
         if not update.finished.wait(max(0.0, deadline - time.monotonic())):

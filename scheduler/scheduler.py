@@ -318,5 +318,5 @@ class Scheduler:
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
             self.first_fetches.save()
-            for device in self.devices.values():
-                await device.save_time()
+            # Together, so that they share a commit.
+            await asyncio.gather(*(device.save_time() for device in self.devices.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,9 @@ Told = dict[tuple[str, str], float]
 class Ledger:
     """A store, and daemons that start on it, whose clock is the test's."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, empty: Path) -> None:
+        shutil.copy(empty, path)
         self.engine: Engine = create_engine(f"sqlite:///{path}")
-        schema.upgrade(self.engine)
         self.now = 0.0
         self.collector: AccountCollector | None = None
         session = {"token_sha256": "0" * 64, "created_by": 0, "created_at": 1.0, "qpu_id": "EMU"}
@@ -69,9 +70,19 @@ class Ledger:
         }
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without rows."""
+    path: Path = tmp_path_factory.mktemp("empty") / "empty.db"
+    engine = create_engine(f"sqlite:///{path}")
+    schema.upgrade(engine)
+    engine.dispose()
+    return path
+
+
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.db")
+def ledger(tmp_path: Path, empty: Path) -> Ledger:
+    return Ledger(tmp_path / "ledger.db", empty)
 
 
 def test_listed_accounts_by_name_and_all_others_together(ledger: Ledger) -> None:
@@ -125,9 +136,9 @@ event = st.one_of(
 @settings(max_examples=40, deadline=None)
 @given(st.lists(event, max_size=25))
 def test_over_restarts_too_no_counter_falls_or_exceeds_the_ledger(
-    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, str, float]]
+    tmp_path_factory: pytest.TempPathFactory, empty: Path, events: list[tuple[str, str, float]]
 ) -> None:
-    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")
+    ledger = Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db", empty)
     ledger.start("a", "b")
     busy = {"a": 0, "b": 0, "other": 0}
     before = ledger.told()
