@@ -59,9 +59,9 @@ def busy(
     room = tmp_path_factory.mktemp("room") / "room.prom"
     room.write_text(ROOM)
     with (
-        run_device(shot_rate=100) as qpu,
+        run_device(shot_rate=20) as qpu,
         run_daemon(
-            devices=[device_at(qpu.url, shot_rate=100)],
+            devices=[device_at(qpu.url, shot_rate=20)],
             metrics={"accounts": ["physics"]},
             slurm={"enabled": True, "commands": str(slurm_commands)},
             external=[{"name": "room", "file": str(room), "stale_after": 3600}],
@@ -74,7 +74,7 @@ def busy(
         for shots in (10, 11):
             daemon.finished(daemon.submit(token, sequence_text, shots))
         daemon.refused(422, "POST", "/jobs", **daemon.submission(token, "no sequence", 1))
-        first, second, waiting = (daemon.submit(token, sequence_text, shots) for shots in (300, 2000, 5))
+        first, second, waiting = (daemon.submit(token, sequence_text, shots) for shots in (12, 2000, 5))
         daemon.finished(first)
         daemon.until(second, "RUNNING")
         wait_until(lambda: "room_celsius 21" in daemon.metrics_text(), "the external source is not read")
