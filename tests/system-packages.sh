@@ -12,6 +12,7 @@ need prometheus prometheus
 need promtool prometheus
 need node nodejs
 need npm npm
+need psql postgresql
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 
