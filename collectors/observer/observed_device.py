@@ -158,14 +158,16 @@ class ObservedDevice:
             found.append(PeerDatabase(settings.peer_database, self._rows, first))
         if settings.peer_api is not None:
             client, routes = PeerClient(settings.peer_api), settings.peer_api.read
+            slow = settings.peer_api.accounting_interval
+            # The database tells the same, and more exactly: the API is then for when it is silent.
+            present = settings.peer_api.interval if settings.peer_database is None else slow
             if "accessible" in routes:
-                found.append(PeerAccessible(client))
+                found.append(PeerAccessible(client, present))
             if "status" in routes:
-                found.append(PeerStatus(client))
+                found.append(PeerStatus(client, present))
             if "qpu_slots" in routes:
-                found.append(PeerSlots(client))
+                found.append(PeerSlots(client, slow))
             if "accounting" in routes and settings.peer_database is None:
-                # The database has the same jobs with exact times.
                 found.append(PeerAccounting(client, self._rows, extent.newest or first))
         if settings.qpu_api is not None:
             found.append(QpuApi(settings.qpu_api, self.name, self._running_uid))

@@ -8,13 +8,13 @@ from .sighting import RunningJob, Sighting
 
 
 class PeerRouteSource:
-    """One route of the peer."""
+    """One route of the peer, asked every ``interval`` seconds."""
 
     name: str
 
-    def __init__(self, client: PeerClient) -> None:
+    def __init__(self, client: PeerClient, interval: float) -> None:
         self._client = client
-        self.interval = client.settings.interval
+        self.interval = interval
         self.timeout = client.settings.timeout
 
     def accepted(self) -> None:
@@ -60,10 +60,6 @@ class PeerSlots(PeerRouteSource):
     """The slots that Slurm's licences follow."""
 
     name = "peer_qpu_slots"
-
-    def __init__(self, client: PeerClient) -> None:
-        super().__init__(client)
-        self.interval = client.settings.accounting_interval
 
     async def poll(self) -> Sighting:
         """Ask ``GET /qpu-slots``."""

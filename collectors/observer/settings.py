@@ -29,7 +29,10 @@ class PeerApiSettings(Section):
     read: tuple[PeerRoute, ...] = Field(get_args(PeerRoute), description="which of its routes are read")
     interval: float = Field(2.0, ge=0.1, le=3600, description="seconds between two polls of one route")
     accounting_interval: float = Field(
-        15.0, ge=0.1, le=3600, description="the same of /accounting and /qpu-slots"
+        15.0,
+        ge=0.1,
+        le=3600,
+        description="of /accounting and /qpu-slots, and of every route beside a peer_database",
     )
     timeout: float = Field(5.0, gt=0, le=300, description="seconds to wait for an answer")
 

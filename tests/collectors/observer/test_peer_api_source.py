@@ -68,7 +68,7 @@ def test_status_tells_what_runs_what_waits_and_who_holds_a_session(tables: PeerT
     session, _ = tables.open_session(), tables.open_session(user="1001")
     running, _, _ = (tables.submit(session) for _ in range(3))
     tables.begin(running, uid="41", at=1_790_000_000.0)
-    found = read(lambda client: PeerStatus(client).poll())
+    found = read(lambda client: PeerStatus(client, 0.1).poll())
     assert (found.runs, found.pending, found.sessions) == (True, 2, 2)
     assert (found.running.job, found.running.started_at) == (str(running), 1_790_000_000.0)
     assert found.running.device_uid == "41"
@@ -77,8 +77,8 @@ def test_status_tells_what_runs_what_waits_and_who_holds_a_session(tables: PeerT
 def test_accessible_and_slots_are_told(tables: PeerTables, peer: Peer, read: Any) -> None:
     tables.set_accessible(False, "maintenance until noon")
     tables.open_session()
-    open_to_users = read(lambda client: PeerAccessible(client).poll())
-    slots = read(lambda client: PeerSlots(client).poll())
+    open_to_users = read(lambda client: PeerAccessible(client, 0.1).poll())
+    slots = read(lambda client: PeerSlots(client, 0.1).poll())
     assert (open_to_users.accessible, open_to_users.message) == (False, "maintenance until noon")
     assert (slots.max_slots, slots.available_slots) == (4, 3)
 
@@ -92,7 +92,7 @@ def test_a_finished_job_has_the_times_that_its_start_and_duration_tell(
     tables.begin(job, at=now - 30)
 
     async def seen_running(client: PeerClient) -> list[LedgerJob]:
-        await PeerStatus(client).poll()
+        await PeerStatus(client, 0.1).poll()
         tables.end(job, at=now - 10)
         return await all_of(PeerAccounting(client, rows(settings), now - 100))
 
@@ -224,7 +224,7 @@ def test_what_a_source_cannot_tell_is_one_clear_line(
     async def ask() -> None:
         client = PeerClient(settings)
         try:
-            await PeerStatus(client).poll()
+            await PeerStatus(client, 0.1).poll()
         finally:
             await client.close()
 
@@ -241,7 +241,7 @@ def test_a_peer_that_never_answers_fails_alone_and_is_forgotten_in_time(
 
     async def observe() -> None:
         client = PeerClient(quick)
-        status = WatchedSource(PeerStatus(client), "FRESNEL", _nothing)
+        status = WatchedSource(PeerStatus(client, 0.1), "FRESNEL", _nothing)
         await status.poll()
         assert (status.up, status.fresh is not None) == (True, True)
         peer.silent = threading.Event()
@@ -278,8 +278,8 @@ def test_a_fresh_munge_credential_is_sent_with_each_request(
     async def ask_twice() -> None:
         client = PeerClient(PeerApiSettings(url=peer.url))
         for _ in range(2):
-            await PeerStatus(client).poll()
-        await PeerAccessible(client).poll()
+            await PeerStatus(client, 0.1).poll()
+        await PeerAccessible(client, 0.1).poll()
         await client.close()
 
     try:
