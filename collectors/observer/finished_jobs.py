@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +14,12 @@ from ...scheduler import ledger
 from ...scheduler.ledger import LedgerJob
 from ...scheduler.store import Store
 from ...scheduler.tables import device_activity, ledger_jobs
-from ...telemetry import device_metrics, job_metrics
+from ...telemetry import device_metrics, job_metrics, log_fields
 from ...telemetry.instruments import Instruments
 from .peer_jobs import FINAL
 from .settings import ObservedDeviceSettings
+
+_logger = logging.getLogger(__name__)
 
 _AT_ONCE = 250
 _STORE_SECONDS = 10.0
@@ -36,6 +40,7 @@ class FinishedJobs:
         self._settings = settings
         self._store = store
         self._instruments = instruments
+        self._begun = time.time()
 
     async def load(self) -> Extent:
         """Go on counting from the ledger, and return what it has."""
@@ -75,6 +80,8 @@ class FinishedJobs:
             for job in await self._store.write(work, timeout=_STORE_SECONDS):
                 self._count(job.job_class, job.state, job.reason, 1, job.shots_executed or 0)
                 self._observe(job)
+                if job.ended_at >= self._begun:
+                    _log(job)
 
     def _initialise(self) -> None:
         where = {"qpu_id": self._settings.name, "job_class": self._settings.job_class}
@@ -96,6 +103,35 @@ class FinishedJobs:
         self._instruments.observe(job_metrics.TURNAROUND, max(job.ended_at - job.created_at, 0.0), **where)
         if job.shots_requested is not None:
             self._instruments.observe(job_metrics.SHOTS, job.shots_requested, **where)
+
+
+def _log(job: LedgerJob) -> None:
+    """Tell the end as the daemon does of its own jobs; not of the past, which would look like the present."""
+    times: dict[str, object] = {log_fields.WAIT_SECONDS: round(job.ended_at - job.created_at, 3)}
+    if job.started_at is not None:
+        times = {
+            log_fields.WAIT_SECONDS: round(job.started_at - job.created_at, 3),
+            log_fields.RUN_SECONDS: round(job.ended_at - job.started_at, 3),
+        }
+    if job.busy_seconds is not None:
+        times[log_fields.SECONDS] = round(job.busy_seconds, 3)
+    if job.shots_executed is not None:
+        times[log_fields.SHOTS] = job.shots_executed
+    _logger.info(
+        "job %s %s",
+        job.job,
+        job.state,
+        extra={
+            log_fields.QPU_ID: job.qpu_id,
+            log_fields.JOB: job.job,
+            log_fields.USER: job.user_name,
+            log_fields.SLURM_JOB_ID: job.slurm_job_id,
+            log_fields.JOB_CLASS: job.job_class,
+            log_fields.STATE: job.state,
+            log_fields.REASON: job.reason,
+        }
+        | times,
+    )
 
 
 def _append_new(connection: Connection, found: Sequence[LedgerJob]) -> list[LedgerJob]:

@@ -291,5 +291,11 @@ def test_at_rest_not_a_byte_of_the_peers_database_changes_and_the_end_is_orderly
     } == before
     scene.daemon.send(signal.SIGTERM)
     assert scene.daemon.wait() == 0
-    lines = [json.loads(line)["message"] for line in scene.daemon.log.splitlines() if line.startswith("{")]
-    assert any("it schedules nothing" in line for line in lines)
+    lines = [json.loads(line) for line in scene.daemon.log.splitlines() if line.startswith("{")]
+    assert any("it schedules nothing" in line["message"] for line in lines)
+    # A line for each job that ended, as of jobs of our own.
+    [done] = [line for line in lines if line.get("state") == "DONE"]
+    assert (done["slurm_job_id"], done["shots"], done["reason"]) == ("77", 150, "none")
+    assert done["user"]
+    assert done["wait_seconds"] >= 0
+    assert done["run_seconds"] > 0
