@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +16,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from qwatch.collectors.device import DeviceCollector
 from qwatch.collectors.host import HostCollector
+from qwatch.collectors.observer.collector import ObserverCollector
+from qwatch.collectors.observer.observer import Observer
+from qwatch.collectors.observer.settings import ObserverSettings
 from qwatch.scheduler.devices.adapter import ResourceReport
 from qwatch.scheduler.scheduler import Scheduler
 from qwatch.scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
-from qwatch.telemetry import device_metrics, host_metrics
+from qwatch.telemetry import device_metrics, host_metrics, observer_metrics
 from qwatch.telemetry.catalogue import Kind, Metric, Source, by_prometheus_name, catalogue
 from qwatch.telemetry.instruments import Instruments
 
@@ -117,13 +121,39 @@ def of_a_resource_that_tells_all(tmp_path: Path) -> set[str]:
     return {sample.metric.prometheus_name for sample in DeviceCollector(scheduler).collect()}
 
 
+def of_an_observer(tmp_path: Path, url: str) -> set[str]:
+    """Return what an observer tells of a device that has just answered."""
+    settings = ObserverSettings.model_validate({"devices": [{"name": "EMU", "qpu_api": {"url": url}}]})
+    store = StoreSettings(url=f"sqlite:///{tmp_path / 'observer.db'}")
+
+    async def observe() -> set[str]:
+        observer = Observer(settings, store, None, Instruments(CollectorRegistry()))
+        await observer.start()
+        try:
+            async with asyncio.timeout(60):
+                while True:
+                    told = await asyncio.to_thread(lambda: list(ObserverCollector(observer).collect()))
+                    names = {sample.metric.prometheus_name for sample in told}
+                    if observer_metrics.SOURCE_LAST_SUCCESS.prometheus_name in names:
+                        return names
+                    await asyncio.sleep(0.05)
+        finally:
+            await observer.stop()
+
+    return asyncio.run(observe())
+
+
 @pytest.mark.parametrize("metric", catalogue(), ids=lambda metric: metric.name)
 def test_everything_in_the_catalogue_can_be_exposed(
-    metric: Metric, exposed: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    metric: Metric, exposed: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run_device: Any
 ) -> None:
     if metric.source is Source.PROGRAM:
         assert metric.prometheus_name not in exposed
         return
+    if metric.source is Source.OBSERVER:
+        assert metric.prometheus_name not in exposed
+        with run_device() as qpu:
+            exposed = of_an_observer(tmp_path, qpu.url)
     if metric in host_metrics.METRICS:
         exposed = exposed | on_a_host_that_has_all(monkeypatch)
     if metric in (device_metrics.HEALTHY, device_metrics.PENDING_JOBS, device_metrics.SLOTS):
