@@ -71,13 +71,25 @@ def up(
 @application.command()
 def serve(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="the configuration, YAML")],
-    role: Annotated[str, typer.Option("--role", help="which part to run; 'all' for now")] = "all",
+    role: Annotated[
+        str, typer.Option("--role", help="all, or observer: only look at another scheduler or a resource")
+    ] = "all",
 ) -> None:
-    """Run the daemon: the job API, the dispatcher, /metrics."""
-    if role != "all":
-        raise typer.BadParameter(f"{role!r} is not a role; there is 'all'", param_hint="--role")
+    """Run the daemon: the job API, the dispatcher, /metrics; or, as an observer, /metrics alone."""
+    if role in ("api", "dispatcher"):
+        raise typer.BadParameter(
+            f"{role!r} is not built yet; there are 'all' and 'observer'", param_hint="--role"
+        )
+    if role not in ("all", "observer"):
+        raise typer.BadParameter(f"{role!r} is not a role; there are 'all' and 'observer'", param_hint="--role")
     _needs("daemon", "alembic", "fastapi", "pydantic_settings")
     from ..daemon.configuration import load_configuration
+
+    if role == "observer":
+        from ..daemon.observer_service import serve_observer
+
+        serve_observer(load_configuration(config))
+        return
     from ..daemon.service import serve as serve_daemon
 
     serve_daemon(load_configuration(config))
