@@ -237,4 +237,4 @@ def test_every_collector_is_healthy(busy: str) -> None:
         if sample.name == "qwatch_collector_success"
     }
     assert set(success.values()) == {1.0}
-    assert {"host", "device", "queue", "slurm", "accounts", "external:room"} <= success.keys()
+    assert {"host", "device", "queue", "quality", "slurm", "accounts", "external:room"} <= success.keys()
