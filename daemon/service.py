@@ -71,7 +71,8 @@ async def _serve(
 ) -> None:
     registry = CollectorRegistry()
     instruments = Instruments(registry)
-    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
+    host, port = socket.gethostname(), metrics_socket.getsockname()[1]
+    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments, f"{host}:{port}")
     scheduler = Scheduler(
         configuration.api,
         configuration.store,
@@ -93,6 +94,7 @@ async def _serve(
     authenticator = authenticator_for(scheduler)
     await scheduler.start()
     await authenticator.load()
+    exporters.begin_metrics()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
     gc.freeze()

@@ -21,7 +21,6 @@ LONGEST_TEXT = 64 * 1024
 """Most characters of a message or traceback: Loki refuses lines above 256 KiB."""
 _MOST_DEVICES = 256
 _CUT = " … [cut]"
-_KEPT_BY_THE_LIBRARY = ("timestamp", "process", "thread", "function", "module")
 
 
 class Line(LogLine):  # type: ignore[misc]
@@ -51,20 +50,20 @@ class LineFormatter:
     """Makes a :class:`Line` of a record: the library's fields, the vocabulary's names, credentials masked.
 
     Stream labels are ``service_name``, ``level`` and, for a record about a device, ``qpu_id``. Ids of trace
-    and span and the known fields are structured metadata. Any other extra of a record stays behind, so that
-    what cannot be sent or must not be sent is not.
+    and span, the known fields and ``identity`` (host, version) are structured metadata. Any other extra of a
+    record stays behind, so that what cannot be sent or must not be sent is not.
     """
 
-    def __init__(self, service_name: str) -> None:
+    def __init__(self, service_name: str, identity: Mapping[str, str] | None = None) -> None:
         self._service_name = service_name
+        self._identity = dict(identity or {})
         self._library = LoggerFormatter()
         self._devices: set[str] = set()
 
     def format(self, record: logging.LogRecord) -> Line:
         """Return the record's line; raises what ``getMessage`` of a malformed record raises."""
         fields, _ = self._library.format(record)
-        line: dict[str, Any] = {name: fields[name] for name in _KEPT_BY_THE_LIBRARY}
-        line["logger"] = record.name
+        line: dict[str, Any] = {"timestamp": fields["timestamp"], "logger": record.name}
         line["message"] = _cut(redact(fields["message"]))
         if record.exc_info:
             # The library adds the traceback to errors only.
@@ -74,7 +73,7 @@ class LineFormatter:
         labels = {"service_name": self._service_name, "level": record.levelname.lower()}
         if device := metadata.pop(log_fields.QPU_ID, None):
             labels["qpu_id"] = self._bounded(device)
-        return Line(labels, line, trace_fields(record) | metadata)
+        return Line(labels, line, self._identity | trace_fields(record) | metadata)
 
     def _bounded(self, device: str) -> str:
         if device not in self._devices:

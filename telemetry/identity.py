@@ -16,20 +16,17 @@ HOST_NAME = "host.name"
 
 
 def identity_attributes(instance: str | None = None) -> dict[str, str]:
-    """Return version, host and, inside a Slurm job, its id and cluster; ``instance`` tells services apart."""
+    """Return version and host of one of qwatch's own processes; ``instance`` tells its services apart."""
     found = {SERVICE_VERSION: qwatch_version(), HOST_NAME: socket.gethostname()}
-    if instance:
-        found[SERVICE_INSTANCE] = instance
-    for variable, name in (("SLURM_JOB_ID", names.SLURM_JOB_ID), ("SLURM_CLUSTER_NAME", names.SLURM_CLUSTER)):
-        if value := os.environ.get(variable):
-            found[name] = value[:256]
-    return found
+    return found | ({SERVICE_INSTANCE: instance} if instance else {})
 
 
 def program_attributes() -> dict[str, str]:
-    """Return the attributes of a user's program: as above, without a version, for it is not qwatch's."""
-    found = identity_attributes()
-    del found[SERVICE_VERSION]
+    """Return the host of a user's program and, inside a Slurm job, the job's id and its cluster."""
+    found = {HOST_NAME: socket.gethostname()}
+    for variable, name in (("SLURM_JOB_ID", names.SLURM_JOB_ID), ("SLURM_CLUSTER_NAME", names.SLURM_CLUSTER)):
+        if value := os.environ.get(variable):
+            found[name] = value[:256]
     return found
 
 

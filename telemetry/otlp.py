@@ -1,4 +1,4 @@
-"""OTLP exporters of the three signals, over HTTP or gRPC: the official ones, chosen by setting or environment."""
+"""The official OTLP exporters of the three signals, over HTTP or gRPC, by setting or environment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OtlpProtocolError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OtlpTarget:
-    """Where OTLP goes: a base address, the protocol and headers; what is None is left to ``OTEL_`` variables."""
+    """Where OTLP goes: base address, protocol and headers; what is not given is left to ``OTEL_`` variables."""
 
     endpoint: str | None = None
     protocol: str | None = None

@@ -1,4 +1,4 @@
-"""OTLP JSON Lines: each line one export request in OTLP's JSON encoding, as the Collector's file exporter writes.
+"""OTLP JSON Lines: each line is one export request in OTLP's JSON encoding, as Collectors write it.
 
 The one deviation from protobuf's own JSON is that ids are hexadecimal.
 """

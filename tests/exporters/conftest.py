@@ -14,6 +14,14 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -172,11 +180,14 @@ def _too_old(labels: dict[str, str], nanoseconds: int, oldest: float) -> str:
 
 
 class OtlpReceiver(Receiver):
-    """Takes OTLP over HTTP by the official protocol definition."""
+    """Takes OTLP over HTTP, all three signals, by the official protocol definition."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[ExportTraceServiceRequest] = []
-        super().__init__(self._traces)
+        self.metric_requests: list[ExportMetricsServiceRequest] = []
+        self.log_requests: list[ExportLogsServiceRequest] = []
+        self.headers: list[dict[str, str]] = []
+        super().__init__(self._take, port)
 
     @property
     def spans(self) -> list[Span]:
@@ -193,14 +204,24 @@ class OtlpReceiver(Receiver):
         (first, *_) = self.requests[0].resource_spans
         return {item.key: item.value.string_value for item in first.resource.attributes}
 
-    def _traces(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        if path != "/v1/traces" or headers.get("content-type") != "application/x-protobuf":
-            return 404, b""
+    def _take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        self.headers.append(headers)
+        if headers.get("content-type") != "application/x-protobuf":
+            return 415, b""
         try:
-            self.requests.append(ExportTraceServiceRequest.FromString(body))
+            match path:
+                case "/v1/traces":
+                    self.requests.append(ExportTraceServiceRequest.FromString(body))
+                    return 200, ExportTraceServiceResponse().SerializeToString()
+                case "/v1/metrics":
+                    self.metric_requests.append(ExportMetricsServiceRequest.FromString(body))
+                    return 200, ExportMetricsServiceResponse().SerializeToString()
+                case "/v1/logs":
+                    self.log_requests.append(ExportLogsServiceRequest.FromString(body))
+                    return 200, ExportLogsServiceResponse().SerializeToString()
         except DecodeError:
             return 400, b""
-        return 200, ExportTraceServiceResponse().SerializeToString()
+        return 404, b""
 
 
 @pytest.fixture
