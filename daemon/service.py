@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,8 @@ from ..collectors.queue import QueueCollector
 from ..collectors.registry import CollectorSet
 from ..exporters.prometheus import metrics_application
 from ..exporters.start import start_exporters
+from ..exporters.web_access import BasicAuthentication, WebAccess
+from ..exporters.web_config import WebConfigurationError
 from ..scheduler.api.application import authenticator_for, create_api
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.scheduler import Scheduler
@@ -56,6 +59,7 @@ def serve(configuration: Configuration) -> None:
         ConfigurationError: it cannot start as configured; nothing was started.
     """
     _check(configuration)
+    access = _web_access(configuration)
     api_socket = listen(configuration.api.host, configuration.api.port, "api.port")
     metrics_socket = listen(configuration.metrics.host, configuration.metrics.port, "metrics.port")
     with (
@@ -63,11 +67,14 @@ def serve(configuration: Configuration) -> None:
         contextlib.closing(metrics_socket),
         asyncio.Runner(loop_factory=_event_loop) as runner,
     ):
-        runner.run(_serve(configuration, api_socket, metrics_socket))
+        runner.run(_serve(configuration, api_socket, metrics_socket, access))
 
 
 async def _serve(
-    configuration: Configuration, api_socket: socket.socket, metrics_socket: socket.socket
+    configuration: Configuration,
+    api_socket: socket.socket,
+    metrics_socket: socket.socket,
+    access: WebAccess | None,
 ) -> None:
     registry = CollectorRegistry()
     instruments = Instruments(registry)
@@ -99,8 +106,11 @@ async def _serve(
     gc.collect()
     gc.freeze()
     health = Health(scheduler)
-    metrics = Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))])
-    servers = [_server(create_api(scheduler, authenticator)), _server(metrics)]
+    metrics: ASGIApp = Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))])
+    if access is not None:
+        metrics = BasicAuthentication(metrics, access)
+    tls = None if access is None else access.tls
+    servers = [_server(create_api(scheduler, authenticator)), _server(metrics, tls)]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -113,7 +123,7 @@ async def _serve(
         "qwatch %s serves the job API on %s and metrics on %s (auth: %s)",
         version("qwatch"),
         _address(api_socket),
-        _address(metrics_socket),
+        _address(metrics_socket, "http" if tls is None else "https"),
         configuration.api.auth,
     )
     if configuration.api.auth == "local":
@@ -145,20 +155,31 @@ def _check(configuration: Configuration) -> None:
         )
 
 
-def _server(application: ASGIApp) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            application,
-            loop="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # The sender's address is checked, so no header may tell another one.
-            proxy_headers=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-        )
+def _web_access(configuration: Configuration) -> WebAccess | None:
+    file = configuration.metrics.web_config_file
+    if file is None:
+        return None
+    try:
+        return WebAccess(file)
+    except WebConfigurationError as error:
+        raise ConfigurationError(f"metrics.web_config_file: {error}") from error
+
+
+def _server(application: ASGIApp, tls: ssl.SSLContext | None = None) -> _Server:
+    settings = uvicorn.Config(
+        application,
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # The sender's address is checked, so no header may tell another one.
+        proxy_headers=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
+    settings.load()
+    settings.ssl = tls
+    return _Server(settings)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
@@ -175,6 +196,6 @@ def _store_path(configuration: Configuration) -> Path:
     return found if found.exists() else Path()
 
 
-def _address(bound: socket.socket) -> str:
+def _address(bound: socket.socket, scheme: str = "http") -> str:
     host, port = bound.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"

@@ -8,20 +8,25 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
 )
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -222,6 +227,50 @@ class OtlpReceiver(Receiver):
         except DecodeError:
             return 400, b""
         return 404, b""
+
+
+class OtlpGrpcReceiver:
+    """Takes OTLP over gRPC, all three signals, by the official service definition."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.metadata: list[dict[str, str]] = []
+        self.failures: list[grpc.StatusCode] = []
+        self._server = grpc.server(ThreadPoolExecutor(4))
+        for add, reply in (
+            (trace_service_pb2_grpc.add_TraceServiceServicer_to_server, ExportTraceServiceResponse),
+            (metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server, ExportMetricsServiceResponse),
+            (logs_service_pb2_grpc.add_LogsServiceServicer_to_server, ExportLogsServiceResponse),
+        ):
+            add(self._servicer(reply), self._server)
+        self.url = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def _servicer(self, reply: Callable[[], Any]) -> Any:
+        receiver = self
+
+        class Servicer:
+            def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
+                receiver.metadata.append({key: str(value) for key, value in context.invocation_metadata()})
+                if receiver.failures:
+                    context.abort(receiver.failures.pop(0), "not now")
+                receiver.requests.append(request)
+                return reply()
+
+        return Servicer()
+
+    def of(self, kind: type) -> list[Any]:
+        return [request for request in self.requests if isinstance(request, kind)]
+
+    def close(self) -> None:
+        self._server.stop(None).wait(10)
+
+
+@pytest.fixture
+def otlp_grpc() -> Iterator[OtlpGrpcReceiver]:
+    receiver = OtlpGrpcReceiver()
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture
