@@ -68,7 +68,7 @@ class LineFormatter:
         if record.exc_info:
             # The library adds the traceback to errors only.
             text = fields.get("stacktrace") or LoggerFormatter._format_stacktrace(record.exc_info)
-            line["exception"] = _cut(redact(str(text)))
+            line["exception"] = _cut(redact(str(text).rstrip("\n")))
         metadata = {key: _cut(str(value)) for key, value in known_fields(record).items()}
         labels = {"service_name": self._service_name, "level": record.levelname.lower()}
         if device := metadata.pop(log_fields.QPU_ID, None):
