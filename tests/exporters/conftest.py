@@ -58,6 +58,8 @@ class Receiver:
         self.always: Reply | None = None
         self.request_times: list[float] = []
         self.let_go = threading.Event()
+        self.closed = False
+        self._handle = handle
         self._lock = threading.Lock()
         receiver = self
 
@@ -65,10 +67,13 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
+                if receiver.closed:
+                    self.close_connection = True
+                    return
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 reply = receiver._next_reply()
                 if reply is HANG:
-                    receiver.let_go.wait(60)
+                    receiver.let_go.wait(600)
                     self.close_connection = True
                     return
                 if reply is not None:
@@ -77,7 +82,7 @@ class Receiver:
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 if headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                self._answer(*handle(self.path, headers, body), {})
+                self._answer(*receiver._handle(self.path, headers, body), {})
 
             def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
                 self.send_response(status)
@@ -107,6 +112,7 @@ class Receiver:
             return self.replies.pop(0) if self.replies else self.always
 
     def close(self) -> None:
+        self.closed = True
         self.let_go.set()
         self._server.shutdown()
         self._server.server_close()
@@ -287,6 +293,20 @@ def loki_at() -> Iterator[Callable[[int], LokiReceiver]]:
 
     def start(port: int) -> LokiReceiver:
         started.append(LokiReceiver(port))
+        return started[-1]
+
+    yield start
+    for receiver in started:
+        receiver.close()
+
+
+@pytest.fixture
+def otlp_at() -> Iterator[Callable[[int], OtlpReceiver]]:
+    """Return a function that starts an OTLP receiver on a given port, as one that was down comes back."""
+    started: list[OtlpReceiver] = []
+
+    def start(port: int) -> OtlpReceiver:
+        started.append(OtlpReceiver(port))
         return started[-1]
 
     yield start
