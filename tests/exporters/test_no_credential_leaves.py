@@ -64,7 +64,7 @@ class Wire:
         receiver._handle = watched
 
 
-@pytest.mark.parametrize(("auth", "logs"), [("local", "loki"), ("munge", "otlp"), ("local", "stdout")])
+@pytest.mark.parametrize(("auth", "logs"), [("local", "loki"), ("munge", "otlp")])
 def test_no_credential_is_in_anything_that_is_emitted(
     auth: str,
     logs: str,
