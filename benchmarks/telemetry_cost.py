@@ -17,6 +17,7 @@ from statistics import median
 from typing import Any
 
 import httpx
+import psutil
 import report
 import stack
 import workload
@@ -43,8 +44,9 @@ POST /jobs by raw HTTP with {clients} keep-alive clients on the same cores, jobs
 so that the dispatcher runs too. Two daemons stand side by side with a store and a device each, and are loaded
 in turns (A B, B A, …) for {seconds:g} s after {warm_up:g} s of warm-up, {rounds} pairs a state. "None": log
 level error, the SDK disabled, never scraped. "With": every span and the metrics by OTLP, the log to Loki, a
-scrape every {scrape:g} s. Ratios are of each pair: jobs/s with / without, and p99 without / with; 1 is no
-cost. Quartiles in brackets. The backends take everything, refuse connections, never answer, answer 500 or
+scrape every {scrape:g} s. Ratios are of each pair: jobs/s with / without, p99 and the daemon's CPU
+time a job without / with; 1 is no cost. Quartiles in brackets. CPU time (the middle columns: without) says
+most on a machine that others use. The backends take everything, refuse connections, never answer, answer 500 or
 429; they decode nothing, and their own small work is on the same cores."""
 CALL_METHOD = """\
 CPU time of the calling thread, median of {rounds} rounds of {calls} calls; what exporting threads do is not in
@@ -89,8 +91,10 @@ def scraped(running: Stack, interval: float) -> Iterator[None]:
     thread.join(35)
 
 
-def loaded(running: Stack, given: Any) -> tuple[float, float]:
-    """Load a daemon once; return accepted jobs a second and their p99 in seconds."""
+def loaded(running: Stack, given: Any) -> tuple[float, float, float]:
+    """Load a daemon once; return accepted jobs a second, their p99 in seconds, and CPU seconds a job."""
+    process = psutil.Process(running.daemon.pid)
+    before, accepted = sum(process.cpu_times()[:2]), _accepted(running)
     order = {
         "name": workload.DEVICE,
         "port": running.api_port,
@@ -112,7 +116,12 @@ def loaded(running: Stack, given: Any) -> tuple[float, float]:
         timeout=given.seconds + 60,
     )
     times = json.loads(done.stdout)["seconds"]
-    return len(times) / given.seconds, report.quantile(times, 0.99)
+    used = (sum(process.cpu_times()[:2]) - before) / max(_accepted(running) - accepted, 1)
+    return len(times) / given.seconds, report.quantile(times, 0.99), used
+
+
+def _accepted(running: Stack) -> float:
+    return sum(running.metric("qpu_jobs_submitted_total").values())
 
 
 def submission_rows(table: Table, given: Any) -> None:
@@ -143,12 +152,15 @@ def submission_rows(table: Table, given: Any) -> None:
             lost = full.metric("qwatch_telemetry_dropped_total")
         rates = [with_[0] / without[0] for without, with_ in pairs]
         tails = [without[1] / with_[1] for without, with_ in pairs]
+        costs = [without[2] / with_[2] for without, with_ in pairs]
         table.add(
             state,
             median(without[0] for without, _ in pairs),
             median(with_[0] for _, with_ in pairs),
             _spread(rates),
             _spread(tails),
+            median(without[2] for without, _ in pairs) * 1000,
+            _spread(costs),
             sum(lost.values()),
         )
 
@@ -220,7 +232,16 @@ def main() -> None:
     submission = Table(
         "Submission with telemetry against none",
         METHOD.format(**vars(given)),
-        ["backends", "jobs/s none", "jobs/s with", "ratio jobs/s", "ratio p99", "dropped"],
+        [
+            "backends",
+            "jobs/s none",
+            "jobs/s with",
+            "ratio jobs/s",
+            "ratio p99",
+            "CPU ms a job",
+            "ratio CPU",
+            "dropped",
+        ],
     )
     submission_rows(submission, given)
     report.conclude([calls, submission], machine, given.json)

@@ -82,9 +82,9 @@ def trace_fields(record: logging.LogRecord) -> dict[str, str]:
 def known_fields(record: logging.LogRecord) -> dict[str, object]:
     """Return the record's extra fields that the vocabulary knows, strings redacted."""
     found: dict[str, object] = {}
+    given = record.__dict__
     for name in FIELDS:
-        value = getattr(record, name, None)
-        if value is not None:
+        if (value := given.get(name)) is not None:
             found[name] = value if isinstance(value, int | float) else redact(str(value))
     return found
 
