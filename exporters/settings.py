@@ -107,10 +107,14 @@ class TelemetrySettings(BaseModel):
     def _check_destinations(self) -> TelemetrySettings:
         if self.logs == "loki" and self.loki_url is None:
             raise ValueError("logs: loki needs loki_url")
-        if self.logs == "otlp" and not self.otlp.names("logs"):
-            raise ValueError("logs: otlp needs otlp_endpoint")
-        if self.otlp_metrics and not self.otlp.names("metrics"):
-            raise ValueError("otlp_metrics needs otlp_endpoint")
+        if self.logs == "otlp":
+            if not self.otlp.names("logs"):
+                raise ValueError("logs: otlp needs otlp_endpoint")
+            self.otlp.protocol_of("logs")
+        if self.otlp_metrics:
+            if not self.otlp.names("metrics"):
+                raise ValueError("otlp_metrics needs otlp_endpoint")
+            self.otlp.protocol_of("metrics")
         if self.otlp_protocol == GRPC:
             check_grpc()
         return self

@@ -97,7 +97,9 @@ def start_exporters(
     ``qwatch_telemetry_dropped_total``.
     """
     for secret in settings.otlp_headers.values():
+        # Of "Bearer x" the credential by itself too.
         REDACTOR.keep_secret(secret.get_secret_value())
+        REDACTOR.keep_secret(secret.get_secret_value().rpartition(" ")[2])
     identity = identity_attributes(instance)
     tracing = configure_tracing(
         service_name,

@@ -108,6 +108,12 @@ def test_a_destination_that_is_missing_is_told(
         TelemetrySettings(**given)
 
 
+def test_a_protocol_of_the_environment_that_cannot_be_spoken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")
+    with pytest.raises(ValidationError, match="'http/json' is neither"):
+        TelemetrySettings(otlp_endpoint="http://collector:4318", otlp_metrics=True)
+
+
 def test_where_logs_go_by_default() -> None:
     assert TelemetrySettings().log_destination == "stdout"
     assert TelemetrySettings(loki_url="http://loki:3100").log_destination == "loki"
