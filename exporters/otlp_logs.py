@@ -93,7 +93,7 @@ class OtlpLogHandler(logging.Handler):
         self._lines = LineFormatter(service_name)
         self._resource = Resource({SERVICE_NAME: service_name, **(identity or {})})
         # As many as there are streams, and so bounded.
-        self._resources: dict[str, Resource] = {}
+        self._resources: dict[tuple[tuple[str, str], ...], Resource] = {}
         self._gate = Gate(dropped, capacity)
         self._exporter = _CountedExporter(exporter, self._gate.settle)
         self._batch = BatchLogRecordProcessor(
