@@ -36,18 +36,19 @@ from qwatch.telemetry.bounded_spans import BoundedSpanProcessor
 from qwatch.telemetry.instruments import Instruments
 from qwatch.telemetry.json_logging import JsonFormatter
 
-STATES = ("healthy", "refuses", "hangs", "500", "429")
+STATES = ("none", "healthy", "refuses", "hangs", "500", "429")
 SHOTS = 100
 
 METHOD = """\
 POST /jobs by raw HTTP with {clients} keep-alive clients on the same cores, jobs of {duration} s on the device,
 so that the dispatcher runs too. Two daemons stand side by side with a store and a device each, and are loaded
-in turns (A B, B A, …) for {seconds:g} s after {warm_up:g} s of warm-up, {rounds} pairs a state. "None": log
-level error, the SDK disabled, never scraped. "With": every span and the metrics by OTLP, the log to Loki, a
-scrape every {scrape:g} s. Ratios are of each pair: jobs/s with / without, p99 and the daemon's CPU
-time a job without / with; 1 is no cost. Quartiles in brackets. CPU time (the middle columns: without) says
-most on a machine that others use. The backends take everything, refuse connections, never answer, answer 500 or
-429; they decode nothing, and their own small work is on the same cores."""
+in turns (A B, B A, …) for {seconds:g} s after {warm_up:g} s of warm-up, {rounds} pairs a state. Without: log
+level error, the SDK disabled, never scraped. With: every span and the metrics by OTLP, the log to Loki, a
+scrape every {scrape:g} s. Ratios are of each pair: jobs/s with / without, p99 and the daemon's CPU time a job
+without / with; 1 is no cost. Quartiles in brackets. CPU time says most on a machine that others use. The
+backends take everything, refuse connections, never answer, answer 500 or 429; they decode nothing, and their
+own small work is on the same cores. The row "none" is two daemons without telemetry: how far ratios stray by
+themselves."""
 CALL_METHOD = """\
 CPU time of the calling thread, median of {rounds} rounds of {calls} calls; what exporting threads do is not in
 it. Spans have five attributes and go through the batch processor that qwatch sets up."""
@@ -136,14 +137,17 @@ def submission_rows(table: Table, given: Any) -> None:
     }
     for state in given.states:
         with ExitStack() as exits:
-            exits.enter_context(backends(port, state))
-            none = exits.enter_context(
-                stack.running(
-                    given.duration, telemetry={"log_level": "error"}, environment={"OTEL_SDK_DISABLED": "true"}
-                )
-            )
-            full = exits.enter_context(stack.running(given.duration, telemetry=sends))
-            exits.enter_context(scraped(full, given.scrape))
+            exits.enter_context(backends(port, "refuses" if state == "none" else state))
+            silent: dict[str, Any] = {
+                "telemetry": {"log_level": "error"},
+                "environment": {"OTEL_SDK_DISABLED": "true"},
+            }
+            none = exits.enter_context(stack.running(given.duration, **silent))
+            if state == "none":
+                full = exits.enter_context(stack.running(given.duration, **silent))
+            else:
+                full = exits.enter_context(stack.running(given.duration, telemetry=sends))
+                exits.enter_context(scraped(full, given.scrape))
             pairs = []
             for number in range(given.rounds):
                 order = (none, full) if number % 2 == 0 else (full, none)
