@@ -200,6 +200,32 @@ def cancel(number: Annotated[int, typer.Argument(metavar="ID")], qpu: QpuOption 
 
 
 @application.command()
+def push(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE|DIR]...", help="default: QWATCH_TRACE_DIRECTORY")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="URL", help="the receiver; default: OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="http/protobuf (default) or grpc")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="NAME=VALUE", help="for tenant and authentication")
+    ] = None,
+    patience: Annotated[
+        float,
+        typer.Option("--patience", metavar="SECONDS", help="how long to ask again a receiver that is down"),
+    ] = 30.0,
+    again: Annotated[bool, typer.Option("--again", help="send also what was sent before")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Send telemetry that was written to files (QWATCH_TRACE_DIRECTORY) to an OTLP receiver, each once."""
+    from .push import push_files
+
+    raise typer.Exit(push_files(paths or [], to, protocol, header or [], patience, again, as_json))
+
+
+@application.command()
 def doctor(
     qpu: QpuOption = None,
     prometheus: Annotated[
