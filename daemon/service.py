@@ -17,17 +17,23 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from ..collectors.device import DeviceCollector
 from ..collectors.host import HostCollector
+from ..collectors.ledger import LedgerCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.registry import CollectorSet
+from ..collectors.session_idle import SessionIdleCollector
+from ..collectors.windows import WindowCollector
 from ..exporters.prometheus import metrics_application
 from ..exporters.start import start_exporters
-from ..scheduler.api.application import authenticator_for, create_api
+from ..scheduler.api.application import authenticator_for, create_admin_api, create_api
+from ..scheduler.api.peer_authentication import PeerAuthenticator
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.scheduler import Scheduler
 from ..telemetry.instruments import Instruments
+from .admin_socket import PeerCredentialProtocol, open_admin_socket, path_of
 from .build_info import BuildInfoCollector
 from .configuration import Configuration
 from .health import Health
@@ -72,6 +78,10 @@ async def _serve(
     registry = CollectorRegistry()
     instruments = Instruments(registry)
     exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
+    peers = PeerAuthenticator(configuration.api)
+    admin_socket = open_admin_socket(
+        configuration.api.admin_socket, configuration.store.url, peers.administrators
+    )
     scheduler = Scheduler(
         configuration.api,
         configuration.store,
@@ -85,6 +95,9 @@ async def _serve(
                 HostCollector(_store_path(configuration)),
                 DeviceCollector(scheduler),
                 QueueCollector(scheduler),
+                WindowCollector(scheduler),
+                LedgerCollector(scheduler),
+                SessionIdleCollector(scheduler),
                 BuildInfoCollector(scheduler.schema_revision),
             ],
             disabled=configuration.metrics.disabled_collectors,
@@ -98,21 +111,27 @@ async def _serve(
     gc.freeze()
     health = Health(scheduler)
     metrics = Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))])
-    servers = [_server(create_api(scheduler, authenticator)), _server(metrics)]
+    admin_path = None if admin_socket is None else path_of(admin_socket)
+    servers = [_server(create_api(scheduler, authenticator, admin_path)), _server(metrics)]
+    sockets = [api_socket, metrics_socket]
+    if admin_socket is not None:
+        servers.append(_server(create_admin_api(scheduler, peers), PeerCredentialProtocol))
+        sockets.append(admin_socket)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     serving = [
         asyncio.create_task(server.serve(sockets=[bound]))
-        for server, bound in zip(servers, (api_socket, metrics_socket), strict=True)
+        for server, bound in zip(servers, sockets, strict=True)
     ]
     _logger.info(
-        "qwatch %s serves the job API on %s and metrics on %s (auth: %s)",
+        "qwatch %s serves the job API on %s and metrics on %s (auth: %s), administration on %s",
         version("qwatch"),
         _address(api_socket),
         _address(metrics_socket),
         configuration.api.auth,
+        admin_path or "the job API only",
     )
     if configuration.api.auth == "local":
         _logger.warning("auth: local is for one user's own machine; use MUNGE where others log in")
@@ -126,6 +145,8 @@ async def _serve(
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")
+    if admin_path is not None:
+        admin_path.unlink(missing_ok=True)
     exporters.shutdown(configuration.telemetry.flush_seconds)
 
 
@@ -143,10 +164,11 @@ def _check(configuration: Configuration) -> None:
         )
 
 
-def _server(application: ASGIApp) -> _Server:
+def _server(application: ASGIApp, protocol: type[asyncio.Protocol] = AutoHTTPProtocol) -> _Server:
     return _Server(
         uvicorn.Config(
             application,
+            http=protocol,
             loop="none",
             lifespan="off",
             log_config=None,

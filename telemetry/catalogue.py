@@ -89,9 +89,16 @@ class Metric:
 
 def catalogue() -> tuple[Metric, ...]:
     """Return every metric that qwatch can expose, in the order of the reference."""
-    from . import client_metrics, device_metrics, host_metrics, job_metrics, own_metrics
+    from . import calibration_metrics, client_metrics, device_metrics, host_metrics, job_metrics, own_metrics
 
-    modules = (device_metrics, job_metrics, client_metrics, host_metrics, own_metrics)
+    modules = (
+        device_metrics,
+        calibration_metrics,
+        job_metrics,
+        client_metrics,
+        host_metrics,
+        own_metrics,
+    )
     return tuple(entry for module in modules for entry in module.METRICS)
 
 
