@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from ..telemetry import log_fields
 from . import activity, backlog, device_record
@@ -24,13 +25,22 @@ _logger = logging.getLogger(__name__)
 class Device:
     """The state of one device, read by the API and the collectors, changed by its dispatcher."""
 
-    def __init__(self, settings: DeviceSettings, adapter: DeviceAdapter, store: Store) -> None:
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        adapter: DeviceAdapter,
+        store: Store,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self.adapter = adapter
         self._store = store
-        self.clock = ActivityClock()
+        self._now = now
+        self._monotonic = monotonic
+        self.clock = ActivityClock(monotonic=monotonic)
         self.stored_seconds = self.clock.seconds()
-        self.stored_at = self.loaded_at = time.time()
+        self.stored_at = self.loaded_at = now()
         self.loaded_seconds = self.stored_seconds
         self.durations = DurationModel()
         if settings.shot_rate is not None:
@@ -107,9 +117,9 @@ class Device:
             lambda connection: device_record.load_or_create(connection, self.name)
         )
         self.limits = DeviceLimits.from_specs(self.record.specs)
-        now = time.time()
+        now = self._now()
         seconds = await self._store.write(lambda connection: activity.resume(connection, self.name, now))
-        self.clock = ActivityClock(seconds)
+        self.clock = ActivityClock(seconds, self._monotonic)
         self.stored_seconds = self.loaded_seconds = self.clock.seconds()
         self.stored_at = self.loaded_at = now
         self.backlog = await self._store.read(lambda connection: backlog.load(connection, self.name))
@@ -175,7 +185,7 @@ class Device:
     async def _turn_to(self, new_activity: str, reason: str) -> None:
         if not self.clock.turn_to(new_activity):
             return
-        now = time.time()
+        now = self._now()
         change = activity.Change(self.name, new_activity, reason, now)
         if new_activity in activity.WORKING:
             # They follow each other many times a second and are in the slices' own rows: only the first is a
@@ -194,7 +204,7 @@ class Device:
             UnavailableError: the store could not serve within ``timeout`` seconds.
         """
         seconds = self.clock.seconds()
-        now = time.time()
+        now = self._now()
         await self._store.write(
             lambda connection: activity.save(connection, self.name, seconds, now), timeout=timeout
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import Connection, func, select
 
@@ -126,20 +127,18 @@ class LedgerComparison:
         self._times: dict[str, LedgerTime] = {}
         self.differences: dict[str, dict[str, float]] = {}
 
+    async def begin(self) -> None:
+        """Begin with what the devices were loaded with; before anything is dispatched."""
+        for name, device in self._devices.items():
+            self._times[name] = await self._store.read(
+                partial(LedgerTime.begin, qpu_id=name, since=device.loaded_at)
+            )
+
     async def update(self) -> None:
         """Compare as of the moment at which each device's partition was stored last."""
         for name, device in self._devices.items():
-            told, until = device.stored_seconds, device.stored_at
-            before, since = device.loaded_seconds, device.loaded_at
-
-            def work(
-                connection: Connection, name: str = name, until: float = until, since: float = since
-            ) -> dict[str, float]:
-                if name not in self._times:
-                    self._times[name] = LedgerTime.begin(connection, name, since)
-                return self._times[name].seconds(connection, until)
-
-            ledger = await self._store.read(work)
+            told, before, until = device.stored_seconds, device.loaded_seconds, device.stored_at
+            ledger = await self._store.read(partial(self._times[name].seconds, until=until))
             self.differences[name] = {
                 activity: told[activity] - before[activity] - ledger[activity]
                 for activity in ACTIVITIES

@@ -97,7 +97,7 @@ class Scheduler:
             self.store, self.devices, self.run_time, self._cancellation, self._lifecycle, api.store_timeout
         )
         self._watchdog = SessionWatchdog(self._lifecycle, api.session_idle_timeout, api.session_max_age)
-        self.session_idle = SessionIdle(time.time())
+        self.session_idle = SessionIdle()
         self.ledger_comparison = LedgerComparison(self.store, self.devices)
         self._tasks: list[asyncio.Task[None]] = []
         self._background: list[asyncio.Task[None]] = []
@@ -111,6 +111,9 @@ class Scheduler:
         self._loop = asyncio.get_running_loop()
         for device in self.devices.values():
             await device.load()
+        await self.ledger_comparison.begin()
+        now = time.time()
+        await self.store.read(lambda connection: self.session_idle.begin(connection, now))
         await self.administration.refresh()
         await self._emitter.emit_left_over()
         self._tasks = [asyncio.create_task(dispatcher.run()) for dispatcher in self.dispatchers.values()]

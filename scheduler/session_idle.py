@@ -29,12 +29,19 @@ class _Work:
 class SessionIdle:
     """Adds up, for each device, the seconds of its sessions in which they asked nothing of it."""
 
-    def __init__(self, since: float) -> None:
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._until = since
+        self._until = float("inf")
         self._open: set[int] = set()
         self._newest = 0
         self._seconds: dict[str, float] = {}
+
+    def begin(self, connection: Connection, now: float) -> None:
+        """Count from ``now`` on (Unix seconds)."""
+        with self._lock:
+            self._until = now
+            self._newest = sessions.newest(connection)
+            self._open = {session.id for session in sessions.held(connection)}
 
     def seconds(self, connection: Connection, now: float) -> dict[str, float]:
         """Return the seconds of each device until ``now`` (Unix seconds); they never fall."""
@@ -46,7 +53,7 @@ class SessionIdle:
 
     def _count(self, connection: Connection, now: float) -> None:
         held = sessions.held(connection)
-        came = sessions.newer_than(connection, self._newest) if self._newest else held
+        came = sessions.newer_than(connection, self._newest)
         by_id = {session.id: session for session in (*held, *came)}
         for number in self._open - by_id.keys():
             by_id[number] = sessions.by_id(connection, number)

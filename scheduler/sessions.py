@@ -113,6 +113,11 @@ def unfinished_jobs(connection: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def newest(connection: Connection) -> int:
+    """Return the largest number of a session, 0 if there is none."""
+    return connection.execute(select(func.max(sessions.c.id))).scalar_one() or 0
+
+
 def newer_than(connection: Connection, number: int) -> list[Session]:
     """Return the sessions with larger numbers, ended or not."""
     return [_session(row) for row in connection.execute(select(sessions).where(sessions.c.id > number))]
