@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Double, String, case, cast, func, literal, select, union_all
 
 from . import sessions
-from .ledger import OWN_SOURCE
+from .ledger import OWN_JOB
 from .sessions import Session
 from .tables import UNFINISHED, jobs, ledger_jobs
 
@@ -83,7 +83,7 @@ def _work(connection: Connection, since: float, now: float) -> dict[int, _Work]:
             literal(now, Double).label("end"),
         ).where(UNFINISHED),
         select(ledger_jobs.c.session, ledger_jobs.c.created_at, ledger_jobs.c.ended_at).where(
-            ledger_jobs.c.source == OWN_SOURCE, ledger_jobs.c.ended_at > since
+            OWN_JOB, ledger_jobs.c.ended_at > since
         ),
     ).subquery()
     before = func.max(spans.c.end).over(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from . import sessions
 from .errors import UnavailableError
-from .ledger import OWN_SOURCE
+from .ledger import OWN_JOB
 from .session_lifecycle import SessionLifecycle
 from .sessions import Session
 from .tables import UNFINISHED, jobs, ledger_jobs
@@ -65,8 +65,6 @@ def _used_since(connection: Connection, since: float) -> set[int]:
     """Return the sessions with a job that has not ended, or has ended after ``since``."""
     unfinished = connection.execute(select(jobs.c.session_id).where(UNFINISHED).distinct()).scalars()
     ended = connection.execute(
-        select(ledger_jobs.c.session)
-        .where(ledger_jobs.c.source == OWN_SOURCE, ledger_jobs.c.ended_at > since)
-        .distinct()
+        select(ledger_jobs.c.session).where(OWN_JOB, ledger_jobs.c.ended_at > since).distinct()
     ).scalars()
     return {*unfinished, *(int(number) for number in ended)}

@@ -99,10 +99,12 @@ def end(connection: Connection, session_id: int, at: float, outcome: str) -> boo
 
 def held(connection: Connection, qpu_id: str | None = None) -> list[Session]:
     """Return the sessions that have not ended, oldest first, of one device or of all."""
-    query = select(sessions).where(OPEN_SESSION).order_by(sessions.c.id)
+    query = select(sessions).where(OPEN_SESSION)
     if qpu_id is not None:
         query = query.where(sessions.c.qpu_id == qpu_id)
-    return [_session(row) for row in connection.execute(query)]
+    # Sorted here: asked for an order, SQLite reads all that there ever were instead of the index of open ones.
+    found = [_session(row) for row in connection.execute(query)]
+    return sorted(found, key=lambda session: session.id)
 
 
 def unfinished_jobs(connection: Connection) -> dict[int, int]:

@@ -157,7 +157,9 @@ def close_window(
 def open_windows(connection: Connection) -> dict[str, OpenWindows]:
     """Return the open windows by device; devices without one are left out."""
     found: dict[str, tuple[Window, ...]] = {}
-    for row in connection.execute(select(device_windows).where(OPEN_WINDOW).order_by(device_windows.c.id)):
+    # Sorted here: asked for an order, SQLite reads all that there ever were instead of the index of open ones.
+    rows = connection.execute(select(device_windows).where(OPEN_WINDOW)).all()
+    for row in sorted(rows, key=lambda row: int(row.id)):
         found[row.qpu_id] = (*found.get(row.qpu_id, ()), _window(row))
     return {qpu_id: OpenWindows(windows) for qpu_id, windows in found.items()}
 

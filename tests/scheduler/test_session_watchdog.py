@@ -91,3 +91,15 @@ def test_the_oldest_expire_whatever_they_do_and_what_they_queued_is_kept(stand: 
 def test_without_limits_nothing_is_watched(stand: Stand) -> None:
     asyncio.run(asyncio.wait_for(SessionWatchdog(stand.lifecycle, None, None).run(), 60))
     assert stand.swept(1e9) == set()
+
+
+def test_the_watchdog_looks_by_itself(stand: Stand) -> None:
+    async def main() -> None:
+        stand.store.start()
+        watching = asyncio.create_task(SessionWatchdog(stand.lifecycle, 0.1, None).run())
+        while list(stand.outcomes().values()).count("expired") < 3:
+            await asyncio.sleep(0.01)
+        watching.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+    assert stand.outcomes()["waits"] is None
