@@ -20,6 +20,8 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 
+from ..collectors.observer.settings import ObserverSettings
+from ..collectors.settings import ExternalSettings, SlurmSettings
 from ..exporters.settings import MetricsSettings, TelemetrySettings
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
@@ -36,8 +38,11 @@ class Configuration(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     devices: list[DeviceSettings] = Field(default_factory=list)
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
+    observer: ObserverSettings = Field(default_factory=ObserverSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    slurm: SlurmSettings = Field(default_factory=SlurmSettings)
+    external: list[ExternalSettings] = Field(default_factory=list)
 
     @classmethod
     def settings_customise_sources(

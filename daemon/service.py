@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -19,20 +20,29 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from ..collectors.accounts import AccountCollector
 from ..collectors.device import DeviceCollector
+from ..collectors.external import ExternalCollector
 from ..collectors.host import HostCollector
+from ..collectors.interface import Collector
 from ..collectors.ledger import LedgerCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.registry import CollectorSet
 from ..collectors.session_idle import SessionIdleCollector
+from ..collectors.slurm import SlurmCollector
 from ..collectors.windows import WindowCollector
 from ..exporters.prometheus import metrics_application
 from ..exporters.start import start_exporters
+from ..exporters.web_access import BasicAuthentication, WebAccess
+from ..exporters.web_config import WebConfigurationError
 from ..scheduler.api.application import authenticator_for, create_admin_api, create_api
 from ..scheduler.api.peer_authentication import PeerAuthenticator
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.scheduler import Scheduler
+from ..telemetry import own_metrics
+from ..telemetry.catalogue import Source, catalogue
 from ..telemetry.instruments import Instruments
+from ..telemetry.series_guard import SeriesGuard, is_open
 from .admin_socket import PeerCredentialProtocol, open_admin_socket, path_of
 from .build_info import BuildInfoCollector
 from .configuration import Configuration
@@ -62,6 +72,7 @@ def serve(configuration: Configuration) -> None:
         ConfigurationError: it cannot start as configured; nothing was started.
     """
     _check(configuration)
+    access = _web_access(configuration)
     api_socket = listen(configuration.api.host, configuration.api.port, "api.port")
     metrics_socket = listen(configuration.metrics.host, configuration.metrics.port, "metrics.port")
     with (
@@ -69,15 +80,23 @@ def serve(configuration: Configuration) -> None:
         contextlib.closing(metrics_socket),
         asyncio.Runner(loop_factory=_event_loop) as runner,
     ):
-        runner.run(_serve(configuration, api_socket, metrics_socket))
+        runner.run(_serve(configuration, api_socket, metrics_socket, access))
 
 
 async def _serve(
-    configuration: Configuration, api_socket: socket.socket, metrics_socket: socket.socket
+    configuration: Configuration,
+    api_socket: socket.socket,
+    metrics_socket: socket.socket,
+    access: WebAccess | None,
 ) -> None:
     registry = CollectorRegistry()
-    instruments = Instruments(registry)
-    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
+    guard = SeriesGuard(configuration.metrics.most_series, len(configuration.devices))
+    instruments = Instruments(registry, guard)
+    for metric in catalogue():
+        if metric.source is Source.DAEMON and is_open(metric):
+            instruments.add(own_metrics.SERIES_DROPPED, 0, metric=metric.prometheus_name)
+    host, port = socket.gethostname(), metrics_socket.getsockname()[1]
+    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments, f"{host}:{port}")
     peers = PeerAuthenticator(configuration.api)
     admin_socket = open_admin_socket(
         configuration.api.admin_socket, configuration.store.url, peers.administrators
@@ -89,33 +108,42 @@ async def _serve(
         configuration.scheduler,
         instruments,
     )
-    registry.register(
-        CollectorSet(
-            [
-                HostCollector(_store_path(configuration)),
-                DeviceCollector(scheduler),
-                QueueCollector(scheduler),
-                WindowCollector(scheduler),
-                LedgerCollector(scheduler),
-                SessionIdleCollector(scheduler),
-                BuildInfoCollector(scheduler.schema_revision),
-            ],
-            disabled=configuration.metrics.disabled_collectors,
-        )
+    collectors = CollectorSet(
+        [
+            HostCollector(_store_path(configuration)),
+            DeviceCollector(scheduler),
+            QueueCollector(scheduler),
+            WindowCollector(scheduler),
+            LedgerCollector(scheduler),
+            SessionIdleCollector(scheduler),
+            BuildInfoCollector(scheduler.schema_revision),
+            *_optional_collectors(configuration, scheduler),
+        ],
+        [ExternalCollector(source) for source in configuration.external],
+        disabled=configuration.metrics.disabled_collectors,
+        guard=guard,
+        dropped=instruments.dropped,
     )
+    registry.register(collectors)
     authenticator = authenticator_for(scheduler)
     await scheduler.start()
     await authenticator.load()
+    collectors.start()
+    exporters.begin_metrics()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
     gc.freeze()
-    health = Health(scheduler)
-    metrics = Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))])
+    metrics: ASGIApp = Starlette(
+        routes=[*Health(scheduler).routes(), Mount("/", metrics_application(registry))]
+    )
+    if access is not None:
+        metrics = BasicAuthentication(metrics, access)
+    tls = None if access is None else access.tls
     admin_path = None if admin_socket is None else path_of(admin_socket)
-    servers = [_server(create_api(scheduler, authenticator, admin_path)), _server(metrics)]
+    servers = [_server(create_api(scheduler, authenticator, admin_path)), _server(metrics, tls)]
     sockets = [api_socket, metrics_socket]
     if admin_socket is not None:
-        servers.append(_server(create_admin_api(scheduler, peers), PeerCredentialProtocol))
+        servers.append(_server(create_admin_api(scheduler, peers), protocol=PeerCredentialProtocol))
         sockets.append(admin_socket)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -129,7 +157,7 @@ async def _serve(
         "qwatch %s serves the job API on %s and metrics on %s (auth: %s), administration on %s",
         version("qwatch"),
         _address(api_socket),
-        _address(metrics_socket),
+        _address(metrics_socket, "http" if tls is None else "https"),
         configuration.api.auth,
         admin_path or "the job API only",
     )
@@ -147,10 +175,27 @@ async def _serve(
         _logger.error("some parts did not stop in time; the store is consistent all the same")
     if admin_path is not None:
         admin_path.unlink(missing_ok=True)
+    collectors.stop()
     exporters.shutdown(configuration.telemetry.flush_seconds)
 
 
+def _optional_collectors(configuration: Configuration, scheduler: Scheduler) -> list[Collector]:
+    """Return the collectors that the configuration asks for; the scheduler must not have started."""
+    found: list[Collector] = []
+    if configuration.slurm.enabled:
+        found.append(SlurmCollector(configuration.slurm, scheduler.devices))
+    if configuration.metrics.accounts:
+        accounts = AccountCollector(configuration.metrics.accounts, scheduler.devices)
+        scheduler.store.read_now(accounts.load)
+        scheduler.job_listeners.append(accounts.job_ended)
+        found.append(accounts)
+    return found
+
+
 def _check(configuration: Configuration) -> None:
+    sources = [source.name for source in configuration.external]
+    if twice := sorted({name for name in sources if sources.count(name) > 1}):
+        raise ConfigurationError(f"external: two sources are named {twice[0]}; each needs a name of its own")
     api = configuration.api
     if api.auth != "local":
         return
@@ -164,21 +209,36 @@ def _check(configuration: Configuration) -> None:
         )
 
 
-def _server(application: ASGIApp, protocol: type[asyncio.Protocol] = AutoHTTPProtocol) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            application,
-            http=protocol,
-            loop="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # The sender's address is checked, so no header may tell another one.
-            proxy_headers=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-        )
+def _web_access(configuration: Configuration) -> WebAccess | None:
+    file = configuration.metrics.web_config_file
+    if file is None:
+        return None
+    try:
+        return WebAccess(file)
+    except WebConfigurationError as error:
+        raise ConfigurationError(f"metrics.web_config_file: {error}") from error
+
+
+def _server(
+    application: ASGIApp,
+    tls: ssl.SSLContext | None = None,
+    protocol: type[asyncio.Protocol] = AutoHTTPProtocol,
+) -> _Server:
+    settings = uvicorn.Config(
+        application,
+        http=protocol,
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # The sender's address is checked, so no header may tell another one.
+        proxy_headers=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
+    settings.load()
+    settings.ssl = tls
+    return _Server(settings)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
@@ -195,6 +255,6 @@ def _store_path(configuration: Configuration) -> Path:
     return found if found.exists() else Path()
 
 
-def _address(bound: socket.socket) -> str:
+def _address(bound: socket.socket, scheme: str = "http") -> str:
     host, port = bound.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"

@@ -93,6 +93,13 @@ LEDGER_DIFFERENCE = Metric(
     "Wall time by activity as the counters tell it minus as the ledger does, since the process started",
     (labels.QPU_ID, labels.ACTIVITY),
 )
+SERIES_DROPPED = Metric(
+    "qwatch.series.dropped",
+    Kind.COUNTER,
+    "{sample}",
+    "Samples left out because their metric has as many series as metrics.most_series allows",
+    (labels.METRIC,),
+)
 
 METRICS = (
     BUILD_INFO,
@@ -106,4 +113,5 @@ METRICS = (
     COLLECTOR_LAST_SUCCESS,
     TELEMETRY_DROPPED,
     LEDGER_DIFFERENCE,
+    SERIES_DROPPED,
 )

@@ -10,6 +10,12 @@ need() { # program, package
 need munged munge
 need prometheus prometheus
 need promtool prometheus
+need node nodejs
+need npm npm
+need slurmctld slurmctld
+need slurmd slurmd
+need squeue slurm-client
+need psql postgresql
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 
