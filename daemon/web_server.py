@@ -35,7 +35,9 @@ class Server(uvicorn.Server):
 
 
 def new_server(
-    application: ASGIApp, tls: ssl.SSLContext | None = None, protocol: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    application: ASGIApp,
+    tls: ssl.SSLContext | None = None,
+    protocol: type[asyncio.Protocol] | Literal["auto"] = "auto",
 ) -> Server:
     """Return a server of ``application``, with TLS if a context is given."""
     settings = uvicorn.Config(
