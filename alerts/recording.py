@@ -1,42 +1,22 @@
-"""Recording rules, named ``level:metric:operation``: rates and ratios that alerts and long queries share."""
+"""Recording rules: rates and ratios that alerts and long queries share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ..telemetry import device_metrics, job_metrics
+from ..telemetry import device_metrics, job_metrics, recorded_series
 from ..telemetry.promql import TIME_RATIOS, TimeRatio, matchers, select
+from ..telemetry.recorded_series import PENDING
 from .configuration import Configuration
-
-PENDING = "qpu_id:qpu_queue_jobs:pending"
-"""Jobs that wait for a device."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingRule:
-    """A series that Prometheus computes ahead."""
-
-    record: str
-    expression: str
-
-    def as_yaml(self) -> dict[str, object]:
-        """Return the rule as Prometheus reads it."""
-        return {"record": self.record, "expr": self.expression}
+from .rule import RecordingRule, without
 
 
 def time_rate(configuration: Configuration) -> str:
     """Return the name of the recorded time partition: shares of wall time by activity."""
-    return f"qpu_id_activity:qpu_time_seconds:rate{configuration.rate_window}"
+    return recorded_series.time_rate(configuration.rate_window.name)
 
 
 def ratio_name(ratio: TimeRatio, configuration: Configuration) -> str:
     """Return the name of a recorded ratio of times."""
-    return f"qpu_id:qpu_{ratio.name}:ratio_rate{configuration.rate_window}"
-
-
-def without(*labels: str) -> str:
-    """Return a ``without`` clause."""
-    return f"without ({', '.join(labels)})"
+    return recorded_series.time_ratio(ratio, configuration.rate_window.name)
 
 
 def _ratio(ratio: TimeRatio, configuration: Configuration) -> RecordingRule:
@@ -52,7 +32,7 @@ def _ratio(ratio: TimeRatio, configuration: Configuration) -> RecordingRule:
 def recording_rules(configuration: Configuration) -> list[RecordingRule]:
     """Return the recording rules, each after those that it reads."""
     replaced = configuration.replaced_labels
-    time = select(device_metrics.TIME, configuration.selector, configuration.rate_window)
+    time = select(device_metrics.TIME, configuration.selector, str(configuration.rate_window))
     pending = select(job_metrics.QUEUE, {**configuration.selector, "state": "pending"})
     return [
         RecordingRule(time_rate(configuration), f"sum {without(*replaced)} (rate({time}))"),
