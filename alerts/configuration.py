@@ -83,9 +83,9 @@ class Configuration:
     growing_window: Duration = _T("1h")
     growing_factor: float = 2.0
     """The queue is this many times as long as it was a window ago."""
-    growing_jobs: int = 20
+    growing_jobs: int = 50
     """A shorter queue may grow as it likes."""
-    growing_for: Duration = _T("10m")
+    growing_for: Duration = _T("15m")
 
     # Jobs.
     job_run: Duration = _T("1h")

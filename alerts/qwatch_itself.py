@@ -101,8 +101,8 @@ def api_failing(configuration: Configuration) -> AlertingRule:
         severity=Severity.CRITICAL,
         team=Team.MIDDLEWARE,
         summary="The job API cannot serve its users.",
-        description=f"{{{{ $value | humanizePercentage }}}} of the requests that read were answered with 5xx in the "
-        f"last {window}: MUNGE does not answer, the store does not, or qwatch fails.",
+        description=f"{{{{ $value | humanizePercentage }}}} of the requests that read got a 5xx in "
+        f"the last {window}: MUNGE does not answer, the store does not, or qwatch fails.",
         expression=f"""{requests(status="5xx")}
 /
 {requests()}
@@ -119,14 +119,15 @@ def disk_filling(configuration: Configuration) -> AlertingRule:
     window, ahead = configuration.disk_window, configuration.disk_ahead
     free = f"min {replaced} ({select(host.DISK, {'kind': 'free'})})"
     total = f"max {replaced} ({select(host.DISK, {'kind': 'total'})})"
-    predicted = f"min {replaced} (predict_linear({select(host.DISK, {'kind': 'free'}, str(window))}, {ahead.seconds:g}))"
+    seen = select(host.DISK, {"kind": "free"}, str(window))
+    predicted = f"min {replaced} (predict_linear({seen}, {ahead.seconds:g}))"
     return AlertingRule(
         name="QwatchDiskFilling",
         severity=Severity.WARNING,
         team=Team.MIDDLEWARE,
         summary="The disk of the store is filling up.",
-        description="{{ $value | humanizePercentage }} of the store's file system are free; at the pace of the last "
-        f"{window} it is full within {ahead}, or less than {configuration.disk_free_share:.0%} are left.",
+        description="{{ $value | humanizePercentage }} of the store's file system are free; at the pace of the "
+        f"last {window} it is full within {ahead}, or less than {configuration.disk_free_share:.0%} are left.",
         expression=f"""{free} / {total}
 and
 (

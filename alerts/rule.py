@@ -100,7 +100,7 @@ def without(*names: str) -> str:
 def latest(
     configuration: Configuration, metric: Metric, matched: Mapping[str, str] | None = None, by: str = "max"
 ) -> str:
-    """Return a gauge without what changes when a process is replaced, and without the labels it is matched on."""
+    """Return a gauge without the labels that change with a process or that it is matched on."""
     given: dict[str, str | Match] = {**configuration.given(metric), **(matched or {})}
     return f"{by} {without(*configuration.replaced_labels, *(matched or {}))} ({select(metric, given)})"
 
@@ -112,9 +112,10 @@ def counted(
     matched: Mapping[str, str | Match] | None = None,
     dropped: tuple[str, ...] = (),
 ) -> str:
-    """Return how much a counter grew within ``window``, summed over replaced processes and ``dropped`` labels."""
+    """Return how much a counter grew in ``window``, summed over replaced processes and ``dropped`` labels."""
     given: dict[str, str | Match] = {**configuration.given(metric), **(matched or {})}
-    return f"sum {without(*configuration.replaced_labels, *dropped)} (increase({select(metric, given, str(window))}))"
+    grown = f"increase({select(metric, given, str(window))})"
+    return f"sum {without(*configuration.replaced_labels, *dropped)} ({grown})"
 
 
 def in_maintenance(configuration: Configuration) -> str:
