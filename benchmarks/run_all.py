@@ -23,6 +23,7 @@ LONG = {
     "dispatch_gap.py": ["--durations", "0.1", "1", "5.1", "1..9"],
     "instrumentation.py": [],
     "memory.py": [],
+    "alerts.py": [],
 }
 _MOST_SECONDS = 1800.0
 

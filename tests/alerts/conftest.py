@@ -8,7 +8,7 @@ import socketserver
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -127,16 +127,19 @@ def run_alerting(
     tmp_path_factory: pytest.TempPathFactory,
     wait_until: Any,
 ) -> RunAlerting:
-    """Return a context manager (targets) that runs both with the test profile, and takes what they tell."""
+    """Return a context manager (targets) that runs both with the test profile, and takes what they tell.
+
+    Targets that are scraped ``patiently`` may take two seconds for an answer.
+    """
 
     @contextmanager
-    def run(*targets: str) -> Iterator[Alerting]:
+    def run(*targets: str, patiently: Sequence[str] = ()) -> Iterator[Alerting]:
         home = tmp_path_factory.mktemp("alerting")
         with receivers() as told, contextlib.ExitStack() as exits:
             manager = f"127.0.0.1:{free_port()}"
             _alertmanager(home, told, manager)
             server = f"127.0.0.1:{free_port()}"
-            _prometheus(home, manager, targets)
+            _prometheus(home, manager, {1: targets, 2: patiently})
             programs: list[list[object]] = [
                 [
                     require_program("prometheus-alertmanager", "prometheus-alertmanager"),
@@ -179,16 +182,22 @@ def _alertmanager(home: Path, told: Told, address: str) -> None:
     (home / "alertmanager.yml").write_text(generate.written(alertmanager(configuration)), encoding="utf-8")
 
 
-def _prometheus(home: Path, manager: str, targets: tuple[str, ...]) -> None:
-    given = ", ".join(f"'{target.removeprefix('http://')}'" for target in targets)
-    (home / "prometheus.yml").write_text(
-        f"""global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-rule_files: ['{generate.TEST_PROFILE}']
-alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{manager}']}}]}}]}}
-scrape_configs: [{{job_name: qwatch, static_configs: [{{targets: [{given}]}}]}}]
-""",
-        encoding="utf-8",
-    )
+def _prometheus(home: Path, manager: str, targets: Mapping[int, Sequence[str]]) -> None:
+    jobs = [
+        {
+            "job_name": f"every-{seconds}s",
+            "scrape_interval": f"{seconds}s",
+            "scrape_timeout": f"{seconds}s",
+            "static_configs": [{"targets": [target.removeprefix("http://") for target in given]}],
+        }
+        for seconds, given in targets.items()
+    ]
+    content = {
+        "rule_files": [str(generate.TEST_PROFILE)],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]},
+        "scrape_configs": jobs,
+    }
+    (home / "prometheus.yml").write_text(generate.written(content), encoding="utf-8")
 
 
 @contextmanager

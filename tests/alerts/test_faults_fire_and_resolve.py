@@ -116,6 +116,13 @@ class Munged:
             self._process.wait(30)
 
 
+class LateReplies(threading.Event):
+    """Has a device answer a POST after eight seconds: nearly all of its time goes by without an execution."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(8.0)
+
+
 class FakeLoki:
     """Answers pushes with a status that can be changed."""
 
@@ -172,7 +179,7 @@ def stand(
             )
         )
         lost = enter(run_daemon(devices=[device_at(other.url, "LOST")]))
-        alerting = enter(run_alerting(daemon.metrics_url, guarded.metrics_url, lost.metrics_url))
+        alerting = enter(run_alerting(daemon.metrics_url, lost.metrics_url, patiently=[guarded.metrics_url]))
         made = Stand(daemon, devices, guarded, munge, lost, alerting, loki, sequence_text, daemon.acquire())
         exits.callback(made.ended.set)
         yield made
@@ -195,15 +202,15 @@ def broken(healthy: Stand) -> Stand:
     devices = stand.devices
     stand.submit("STUCK", 2000)
     devices["DOWN"].word = "DOWN"
-    devices["STARVING"].hold_replies = threading.Event()
-    for shots in (100, 101, 102):
+    devices["STARVING"].hold_replies = LateReplies()
+    for shots in range(100, 105):
         stand.submit("STARVING", shots)
+    stand.repeat(lambda: stand.submit("STARVING", 100), 6.0)
     _open(stand, "PAUSED", False)
     devices["FAILING"].error = "the laser is unlocked"
-    for shots in range(50, 54):
-        stand.submit("FAILING", shots)
+    stand.repeat(lambda: stand.submit("FAILING", 50), 2.0)
     stand.submit("SKEWED", 100)
-    stand.summary(30)
+    stand.repeat(lambda: stand.summary(10), 4.0)
     stand.loki.status = 400
     _hang(stand, "HANGING")
 
@@ -211,7 +218,7 @@ def broken(healthy: Stand) -> Stand:
         devices["FLAPPING"].word = "BUSY" if devices["FLAPPING"].word == "UP" else "UP"
 
     stand.repeat(flap, 2.0)
-    stand.repeat(lambda: _slow_writes(stand.daemon.store), 0.01)
+    stand.repeat(lambda: _slow_writes(stand.guarded.store), 0.3)
     stand.guarded_munge.stop()
     stand.repeat(lambda: _ask_with_munge(stand.guarded.url), 0.2)
     stand.lost.kill()
@@ -267,7 +274,7 @@ def _slow_writes(store: Path) -> None:
         contextlib.suppress(sqlite3.OperationalError),
     ):
         connection.execute("BEGIN IMMEDIATE")
-        time.sleep(0.8)
+        time.sleep(1.5)
         connection.execute("ROLLBACK")
 
 
