@@ -13,10 +13,11 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 
 class FakeResource:
-    """A QRMI resource whose tasks are complete at once."""
+    """A QRMI resource whose tasks run, one after the other, until the last of a set number of polls."""
 
-    def __init__(self) -> None:
+    def __init__(self, polls: int = 1) -> None:
         self._numbers = itertools.count(1)
+        self._states = itertools.cycle([qrmi.TaskStatus.Running] * (polls - 1) + [qrmi.TaskStatus.Completed])
         self._status = SimpleNamespace(
             status=None, busy=False, healthy=True, pending_job_count=0, capacity=None, status_reason=None
         )
@@ -58,8 +59,8 @@ class FakeResource:
         return str(next(self._numbers))
 
     def task_status(self, _: str, /) -> qrmi.TaskStatus:
-        """Say that it is complete."""
-        return qrmi.TaskStatus.Completed
+        """Say that it runs, the last time that it is complete."""
+        return next(self._states)
 
     def task_result(self, _: str, /) -> SimpleNamespace:
         """Return a constant."""

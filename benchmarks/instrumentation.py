@@ -17,16 +17,19 @@ import qrmi
 import report
 import workload
 from fakes import FakeResource, NullExporter
+from opentelemetry import trace
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from report import Table
+from spans_alone import SpansAlone
 
 from qwatch.qrmi.instrument import instrument
 from qwatch.qrmi.interface import Resource
 from qwatch.qrmi.measurements import MEASUREMENTS
+from qwatch.qrmi.session_spans import MOST_IN_ONE_TRACE
 from qwatch.telemetry.bounded_spans import BoundedSpanProcessor
 
 CALLS = 60
@@ -34,17 +37,21 @@ POLLS = 3
 WARM_UP_TASKS = 5000
 
 METHOD = """\
-A resource whose methods return constants, bare and instrumented in turns of {calls} tasks in one process,
-{rounds} rounds; medians over all calls of a kind. A task is task_start with a payload of {size} bytes,
-{polls} polls, task_result, status. Sampled: the batch processor that qwatch sets up, to an exporter that
-drops the spans. Spans are sent, and measurements handed to the SDK, between the turns: in a program that
-happens while calls wait for the network. In spans: overhead in units of a bare SDK span (started and ended,
-three attributes, the same processor), {span:.1f} µs in this run. task_start starts two spans and ends one;
-task_result starts one and ends two; task_status makes one span a task and none a poll."""
+A resource whose methods return constants, in three kinds that take turns of {calls} tasks in one process:
+bare, instrumented, and with the same spans made by hand (spans_alone.py: as many, with as many attributes,
+events and links, made current, ended by the same processor; nothing measured, no task remembered). {rounds}
+rounds; medians over all calls of a kind. A task is task_start with a payload of {size} bytes, {polls} polls,
+of which the last says completed, task_result, status. Overhead: instrumented less bare; spans alone: by hand
+less bare; times: their ratio. Sampled: the batch processor that qwatch sets up, to an exporter that drops the
+spans. Spans are sent, and measurements handed to the SDK, between the turns: in a program that happens while
+calls wait for the network. A session has {calls} tasks, but for a long one: its tasks, from the 200th on,
+have a trace each with a link to the session. task_start starts two spans and ends one, task_result starts one
+and ends two, the last poll makes one, status one."""
 
 IMPORT_METHOD = """\
 CPU time of an import in a fresh process, median of {rounds}. BaseInstrumentor is that of
-opentelemetry-instrumentation, which a program started by `opentelemetry-instrument` has imported already."""
+opentelemetry-instrumentation, whose interface QRMIInstrumentor has and which it does not import; a program
+started by `opentelemetry-instrument` has imported it already."""
 
 MEMORY_METHOD = """\
 Resident memory of a process of its own: after {warm_up} tasks, and after {tasks} more. Abandoned: no task's
@@ -78,6 +85,7 @@ def set_up(mode: str) -> Telemetry:
 
 
 MODES = ("sampled", "not sampled", "no SDK")
+LONG = "sampled, long session"
 
 
 @contextmanager
@@ -99,6 +107,7 @@ def whole_task(resource: Resource, payload: qrmi.Payload) -> None:
     resource.task_result(task)
 
 
+OPERATIONS = ("task_start", "task_status", "task_status, last", "task_result", "status")
 Times = dict[str, list[float]]
 
 
@@ -108,10 +117,10 @@ def timed_task(resource: Resource, payload: qrmi.Payload, times: Times) -> None:
     begun = clock()
     task = resource.task_start(payload)
     times["task_start"].append(clock() - begun)
-    for _ in range(POLLS):
+    for number in range(POLLS):
         begun = clock()
         resource.task_status(task)
-        times["task_status"].append(clock() - begun)
+        times["task_status" if number < POLLS - 1 else "task_status, last"].append(clock() - begun)
     begun = clock()
     resource.task_result(task)
     times["task_result"].append(clock() - begun)
@@ -122,18 +131,28 @@ def timed_task(resource: Resource, payload: qrmi.Payload, times: Times) -> None:
 
 def no_times() -> Times:
     """Return a place for the times of each call."""
-    return {"task_start": [], "task_status": [], "task_result": [], "status": []}
+    return {name: [] for name in OPERATIONS}
 
 
-def compare(mode: str, rounds: int) -> dict[str, tuple[float, float]]:
-    """Return the medians, bare and instrumented, in microseconds, by call."""
-    telemetry = set_up(mode)
+def compare(mode: str, rounds: int) -> list[tuple[str, float, float, float]]:
+    """Return each call's medians in microseconds: bare, spans alone, instrumented."""
+    telemetry = set_up("sampled" if mode == LONG else mode)
     payload = qrmi.Payload.PasqalCloud(workload.sequence(), 100)
-    traced = instrument(FakeResource(), tracer_provider=telemetry.spans, meter_provider=telemetry.metrics)
+    traced = instrument(FakeResource(POLLS), tracer_provider=telemetry.spans, meter_provider=telemetry.metrics)
+    by_hand = SpansAlone(
+        trace.get_tracer("benchmark", tracer_provider=telemetry.spans), linked=mode == LONG, polls=POLLS
+    )
+    kinds = [(resource, no_times()) for resource in (FakeResource(POLLS), by_hand, traced)]
     token = traced.acquire()
-    kinds = ((FakeResource(), no_times()), (traced, no_times()))
+    for _ in range(MOST_IN_ONE_TRACE if mode == LONG else 0):
+        whole_task(traced, payload)
+        traced.status()
     for round_number in range(rounds + 2):
-        for resource, times in kinds if round_number % 2 else kinds[::-1]:
+        if mode != LONG:
+            traced.release(token)
+            token = traced.acquire()
+        for turn in range(len(kinds)):
+            resource, times = kinds[(round_number + turn) % len(kinds)]
             kept = times if round_number >= 2 else no_times()
             with without_collector():
                 for _ in range(CALLS):
@@ -141,25 +160,11 @@ def compare(mode: str, rounds: int) -> dict[str, tuple[float, float]]:
             telemetry.flush()
     traced.release(token)
     traced.close()
-    (_, bare), (_, instrumented) = kinds
-    return {name: (median(bare[name]) * 1e6, median(instrumented[name]) * 1e6) for name in bare}
-
-
-def bare_span(rounds: int) -> float:
-    """Return the median of a span of the SDK with three attributes, in microseconds."""
-    telemetry = set_up("sampled")
-    assert telemetry.spans is not None
-    tracer = telemetry.spans.get_tracer("benchmark")
-    given = {"first": "one", "second": "two", "third": "three"}
-    times = []
-    for _ in range(rounds):
-        with without_collector():
-            for _ in range(CALLS):
-                begun = time.perf_counter()
-                tracer.start_span("bare", attributes=given).end()
-                times.append(time.perf_counter() - begun)
-        telemetry.flush()
-    return median(times) * 1e6
+    bare, spans, instrumented = (times for _, times in kinds)
+    return [
+        (name, median(bare[name]) * 1e6, median(spans[name]) * 1e6, median(instrumented[name]) * 1e6)
+        for name in OPERATIONS
+    ]
 
 
 IMPORTS = {
@@ -193,7 +198,7 @@ def growth(mode: str, tasks: int, fetched: bool) -> tuple[float, float]:
     """Return the resident memory after the warm-up and at the end, in MiB; to be called in a fresh process."""
     telemetry = set_up(mode)
     payload = qrmi.Payload.PasqalCloud(workload.sequence(), 100)
-    traced = instrument(FakeResource(), tracer_provider=telemetry.spans, meter_provider=telemetry.metrics)
+    traced = instrument(FakeResource(POLLS), tracer_provider=telemetry.spans, meter_provider=telemetry.metrics)
     traced.acquire()
     seen = []
     for count in (WARM_UP_TASKS, tasks):
@@ -234,15 +239,15 @@ def main() -> None:
         print(json.dumps(growth(given.memory_of, given.tasks, not given.abandon)))
         return
     machine = report.machine()
-    span = bare_span(given.rounds)
     costs = Table(
         "Instrumented QRMI calls",
-        METHOD.format(calls=CALLS, rounds=given.rounds, size=len(workload.sequence()), polls=POLLS, span=span),
-        ["call", "telemetry", "bare µs", "instrumented µs", "overhead µs", "in spans"],
+        METHOD.format(calls=CALLS, rounds=given.rounds, size=len(workload.sequence()), polls=POLLS),
+        ["call", "telemetry", "bare µs", "instrumented µs", "overhead µs", "spans alone µs", "times"],
     )
-    for mode in MODES:
-        for name, (bare, traced) in compare(mode, given.rounds).items():
-            costs.add(name, mode, bare, traced, traced - bare, (traced - bare) / span)
+    for mode in ("sampled", LONG, "not sampled", "no SDK"):
+        for name, bare, spans, traced in compare(mode, given.rounds):
+            alone = spans - bare
+            costs.add(name, mode, bare, traced, traced - bare, alone, (traced - bare) / alone)
     tables = [costs, import_table(11)]
     if given.tasks:
         memory = Table(

@@ -1,4 +1,4 @@
-"""Every benchmark with short settings, and what is published of the closest peer: at most six minutes."""
+"""Every benchmark with short settings, and what is published of the closest peer: at most seven minutes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ SHORT = {
     "dispatch_gap.py": ["--durations", "0.1", "1"],
     "instrumentation.py": ["--rounds", "30", "--tasks", "20000"],
     "memory.py": ["--jobs", "2000", "--emulated-jobs", "20"],
+    "scrape.py": ["--devices", "1", "10", "--scrapes", "20", "--idle", "10"],
+    "queue_collector.py": ["--history", "100000", "--pending", "0", "1000"],
 }
 LONG = {
     "submission.py": ["--repeat", "3"],
@@ -24,6 +26,8 @@ LONG = {
     "instrumentation.py": [],
     "memory.py": [],
     "alerts.py": [],
+    "scrape.py": [],
+    "queue_collector.py": [],
 }
 _MOST_SECONDS = 1800.0
 

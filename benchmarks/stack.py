@@ -151,11 +151,12 @@ def running(
     directory: Path | None = None,
     device_command: list[str] | None = None,
     device_port: int | None = None,
+    devices: int = 1,
 ) -> Iterator[Stack]:
     """Run a device and a daemon, and wait until both serve.
 
     ``duration`` is what a timed device takes per job (see timed_device.py); ``device_command`` runs another
-    device on ``device_port``; ``directory`` holds a store from before.
+    device on ``device_port``; ``directory`` holds a store from before; several ``devices`` are all that one.
     """
     stop_on_signals()
     with contextlib.ExitStack() as exits:
@@ -166,7 +167,11 @@ def running(
         wait_for(f"http://127.0.0.1:{device_port}/api/v1/system/operational", device, place / "device.log")
         api, metrics, auth = free_port(), free_port(), auth_here()
         configuration = place / "qwatch.yaml"
-        configuration.write_text(yaml.safe_dump(_configuration(place, api, metrics, device_port, auth)))
+        content = _configuration(place, api, metrics, device_port, auth)
+        content["devices"] += [
+            content["devices"][0] | {"name": f"{workload.DEVICE}_{number}"} for number in range(2, devices + 1)
+        ]
+        configuration.write_text(yaml.safe_dump(content))
         serve = [sys.executable, "-m", "qwatch.cli.main", "serve", "--config", str(configuration)]
         daemon = exits.enter_context(process(serve, place / "daemon.log"))
         stack = Stack(place, api, metrics, device_port, auth, daemon, device)

@@ -13,12 +13,14 @@ from ..telemetry.catalogue import OTHER
 from .interface import Sample
 
 MOST_INTERFACES = 16
+_MOST_DISKS = 16
+_MOST_SENSORS = 16
 _MODES = ("user", "system", "idle", "iowait")
 _OTHER_MODES = ("nice", "irq", "softirq", "steal")  # guest time is part of user and nice
 
 
 class HostCollector:
-    """CPU, memory, load, the disk of ``path``, network traffic, and what the daemon's processes use.
+    """CPU, memory, load, the disk of ``path``, disk and network traffic, temperatures, the daemon's processes.
 
     At most ``most_interfaces`` network interfaces get a series in the life of the process, hardware first,
     so that a host that makes virtual ones without end does not make series without end.
@@ -41,6 +43,8 @@ class HostCollector:
         yield from _memory()
         yield Sample(host_metrics.LOAD, {}, os.getloadavg()[0])
         yield from self._disk()
+        yield from self._disk_traffic()
+        yield from _temperatures()
         yield from self._network()
         yield from self._processes()
 
@@ -57,6 +61,19 @@ class HostCollector:
         usage = psutil.disk_usage(str(_existing(self._path)))
         for kind in ("total", "used", "free"):
             yield Sample(host_metrics.DISK, {"kind": kind}, float(getattr(usage, kind)))
+
+    def _disk_traffic(self) -> Iterator[Sample]:
+        """Whole disks only: what goes through a partition, a volume or a RAID is in their traffic."""
+        disks = {
+            name: count
+            for name, count in psutil.disk_io_counters(perdisk=True, nowrap=False).items()
+            if _is_disk(name)
+        }
+        for name in sorted(disks)[:_MOST_DISKS]:
+            traffic = {"read": disks[name].read_bytes, "write": disks[name].write_bytes}
+            for direction, count in traffic.items():
+                value = self._rising("disk", name, direction).advance(count)
+                yield Sample(host_metrics.DISK_TRAFFIC, {"device": name, "direction": direction}, value)
 
     def _network(self) -> Iterator[Sample]:
         states = psutil.net_if_stats()
@@ -122,10 +139,23 @@ def _memory() -> Iterator[Sample]:
         yield Sample(host_metrics.MEMORY, {"kind": kind}, float(getattr(memory, kind)))
 
 
+def _temperatures() -> Iterator[Sample]:
+    """A chip has a sensor a core and more; the hottest is what matters. Virtual machines have none."""
+    chips = psutil.sensors_temperatures()
+    for chip in sorted(chips)[:_MOST_SENSORS]:
+        # A sensor that is not connected tells 0 or less.
+        if told := [sensor.current for sensor in chips[chip] if sensor.current and sensor.current > 0]:
+            yield Sample(host_metrics.TEMPERATURE, {"sensor": chip}, float(max(told)))
+
+
 def _existing(path: Path) -> Path:
     """Return ``path`` or, where it does not exist yet, the nearest parent that does."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if place.exists())
+
+
+def _is_disk(name: str) -> bool:
+    return Path("/sys/block", name.replace("/", "!"), "device").exists()
 
 
 def _is_hardware(interface: str) -> bool:

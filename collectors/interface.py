@@ -51,11 +51,14 @@ What is not known is left out, never written as 0 or -1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
+
+from prometheus_client import Metric as Family
 
 from ..telemetry.catalogue import Metric
+from .background import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +87,32 @@ class Collector(Protocol):
 
     def collect(self) -> Iterable[Sample]:
         """Return the samples of now; any exception means that the update failed as a whole."""
+
+
+class ForeignCollector(Protocol):
+    """A source whose metrics are not in the catalogue, because they are the site's own."""
+
+    @property
+    def name(self) -> str:
+        """The collector's name, as above."""
+
+    def families(self) -> Sequence[Family]:
+        """Return the families of now, from memory; any exception means that there are none."""
+
+
+@runtime_checkable
+class Background(Protocol):
+    """A collector of either kind that reads in the background (see background.py) and so is begun and ended.
+
+    Its health tells when it read last and how long that took, not how quickly a scrape was served.
+    """
+
+    def start(self) -> None:
+        """Begin to read."""
+
+    def stop(self) -> None:
+        """Read no more."""
+
+    @property
+    def last_reading(self) -> Reading[Any] | None:
+        """What was read last, when, and how long it took."""

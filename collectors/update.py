@@ -76,7 +76,7 @@ class UpdateRunner:
         except SampleError as error:
             update.finish({}, str(error))
         except BaseException as error:
-            update.finish({}, _one_line(error))
+            update.finish({}, one_line(error))
         else:
             update.finish(series, None)
 
@@ -110,7 +110,8 @@ def _clamped(metric: Metric, labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value.encode("utf-8", "backslashreplace").decode() for value in metric.label_values(labels))
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return what an exception says and where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     text = " ".join(str(error).split())

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 
+from ..collectors.settings import ExternalSettings, SlurmSettings
 from ..exporters.settings import MetricsSettings, TelemetrySettings
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
@@ -38,6 +39,8 @@ class Configuration(BaseSettings):
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
+    slurm: SlurmSettings = Field(default_factory=SlurmSettings)
+    external: list[ExternalSettings] = Field(default_factory=list)
 
     @classmethod
     def settings_customise_sources(

@@ -18,16 +18,23 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
+from ..collectors.accounts import AccountCollector
 from ..collectors.device import DeviceCollector
+from ..collectors.external import ExternalCollector
 from ..collectors.host import HostCollector
+from ..collectors.interface import Collector
 from ..collectors.queue import QueueCollector
 from ..collectors.registry import CollectorSet
+from ..collectors.slurm import SlurmCollector
 from ..exporters.prometheus import metrics_application
 from ..exporters.start import start_exporters
 from ..scheduler.api.application import authenticator_for, create_api
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.scheduler import Scheduler
+from ..telemetry import own_metrics
+from ..telemetry.catalogue import Source, catalogue
 from ..telemetry.instruments import Instruments
+from ..telemetry.series_guard import SeriesGuard, is_open
 from .build_info import BuildInfoCollector
 from .configuration import Configuration
 from .health import Health
@@ -70,7 +77,11 @@ async def _serve(
     configuration: Configuration, api_socket: socket.socket, metrics_socket: socket.socket
 ) -> None:
     registry = CollectorRegistry()
-    instruments = Instruments(registry)
+    guard = SeriesGuard(configuration.metrics.most_series, len(configuration.devices))
+    instruments = Instruments(registry, guard)
+    for metric in catalogue():
+        if metric.source is Source.DAEMON and is_open(metric):
+            instruments.add(own_metrics.SERIES_DROPPED, 0, metric=metric.prometheus_name)
     exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
     scheduler = Scheduler(
         configuration.api,
@@ -79,20 +90,24 @@ async def _serve(
         configuration.scheduler,
         instruments,
     )
-    registry.register(
-        CollectorSet(
-            [
-                HostCollector(_store_path(configuration)),
-                DeviceCollector(scheduler),
-                QueueCollector(scheduler),
-                BuildInfoCollector(scheduler.schema_revision),
-            ],
-            disabled=configuration.metrics.disabled_collectors,
-        )
+    collectors = CollectorSet(
+        [
+            HostCollector(_store_path(configuration)),
+            DeviceCollector(scheduler),
+            QueueCollector(scheduler),
+            BuildInfoCollector(scheduler.schema_revision),
+            *_optional_collectors(configuration, scheduler),
+        ],
+        [ExternalCollector(source) for source in configuration.external],
+        disabled=configuration.metrics.disabled_collectors,
+        guard=guard,
+        dropped=instruments.dropped,
     )
+    registry.register(collectors)
     authenticator = authenticator_for(scheduler)
     await scheduler.start()
     await authenticator.load()
+    collectors.start()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
     gc.freeze()
@@ -126,10 +141,27 @@ async def _serve(
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")
+    collectors.stop()
     exporters.shutdown(configuration.telemetry.flush_seconds)
 
 
+def _optional_collectors(configuration: Configuration, scheduler: Scheduler) -> list[Collector]:
+    """Return the collectors that the configuration asks for; the scheduler must not have started."""
+    found: list[Collector] = []
+    if configuration.slurm.enabled:
+        found.append(SlurmCollector(configuration.slurm, scheduler.devices))
+    if configuration.metrics.accounts:
+        accounts = AccountCollector(configuration.metrics.accounts, scheduler.devices)
+        scheduler.store.read_now(accounts.load)
+        scheduler.job_listeners.append(accounts.job_ended)
+        found.append(accounts)
+    return found
+
+
 def _check(configuration: Configuration) -> None:
+    sources = [source.name for source in configuration.external]
+    if twice := sorted({name for name in sources if sources.count(name) > 1}):
+        raise ConfigurationError(f"external: two sources are named {twice[0]}; each needs a name of its own")
     api = configuration.api
     if api.auth != "local":
         return

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..telemetry.tree_differences import differences
-from . import qpu
+from . import my_jobs, qpu
 from .grafana import Json
 
 DIRECTORY = Path(__file__).parent / "json"
-BOARDS: Mapping[str, Callable[[], Json]] = {"qpu": qpu.board}
+BOARDS: Mapping[str, Callable[[], Json]] = {"my_jobs": my_jobs.board, "qpu": qpu.board}
 """The boards by the name of their file."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from grafanalib._gen import DashboardEncoder
 from grafanalib.core import Annotations, Dashboard, DashboardLink, GridPos, RowPanel, Templating, Time
@@ -53,6 +53,10 @@ class PrometheusTarget:
     legend: str = ""
     instant: bool = False
     exemplar: bool = False
+    table: bool = False
+    """One row a series, with a column for each label."""
+
+    source: ClassVar[Source] = "prometheus"
 
     def to_json_data(self) -> Json:
         """Return the target as Grafana writes it."""
@@ -61,7 +65,7 @@ class PrometheusTarget:
             "editorMode": "code",
             "exemplar": self.exemplar,
             "expr": self.expression,
-            "format": "time_series",
+            "format": "table" if self.table else "time_series",
             "instant": self.instant,
             "legendFormat": self.legend or "__auto",
             "range": not self.instant,
@@ -70,18 +74,28 @@ class PrometheusTarget:
 
 @dataclass(frozen=True, slots=True)
 class LokiTarget:
-    """A LogQL query for log lines."""
+    """A LogQL query: for at most ``most_lines`` log lines, or for numbers with a ``legend``."""
 
     expression: str
+    legend: str = ""
+    instant: bool = False
+    most_lines: int | None = None
+
+    source: ClassVar[Source] = "loki"
 
     def to_json_data(self) -> Json:
         """Return the target as Grafana writes it."""
-        return {
+        target: Json = {
             "datasource": reference("loki"),
             "editorMode": "code",
             "expr": self.expression,
-            "queryType": "range",
+            "queryType": "instant" if self.instant else "range",
         }
+        if self.legend:
+            target["legendFormat"] = self.legend
+        if self.most_lines:
+            target["maxLines"] = self.most_lines
+        return target
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,8 @@ class TempoTarget:
 
     expression: str
     limit: int = 20
+
+    source: ClassVar[Source] = "tempo"
 
     def to_json_data(self) -> Json:
         """Return the target as Grafana writes it."""

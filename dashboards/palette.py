@@ -25,6 +25,13 @@ ACTIVITY_COLOURS = {
 }
 STATE_COLOURS = {"online": "green", "paused": "yellow", "offline": "red", "unknown": NOT_KNOWN}
 JOB_CLASS_COLOURS = {"production": "blue", "test": "yellow", "development": "purple", "qa": "green"}
+JOB_STATE_COLOURS = {
+    "PENDING": "blue",
+    "RUNNING": "yellow",
+    "DONE": "green",
+    "CANCELED": "purple",
+    "ERROR": "red",
+}
 QUANTILE_COLOURS = {"p50": "green", "p90": "orange", "p99": "red"}
 
 
@@ -35,6 +42,15 @@ def _numbered(values: tuple[str, ...], colours: Mapping[str, str]) -> list[Json]
 
 ACTIVITY_WORDS = _numbered(labels.ACTIVITIES, ACTIVITY_COLOURS)
 STATE_WORDS = _numbered(labels.DEVICE_STATES, STATE_COLOURS)
+JOB_STATE_WORDS = [
+    {
+        "type": "value",
+        "options": {
+            state: {"text": state, "color": colour, "index": i}
+            for i, (state, colour) in enumerate(JOB_STATE_COLOURS.items())
+        },
+    }
+]
 
 
 def yes_or_no(yes: str, no: str) -> list[Json]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from grafanalib.core import Logs, Stat, StateTimeline, Table, TimeSeries
 
@@ -11,6 +12,8 @@ from .grafana import MINIMUM_INTERVAL, Json, LokiTarget, Panel, PrometheusTarget
 from .grafana import with_reference_ids as lettered
 from .palette import NEUTRAL, NOT_KNOWN
 
+Numbers = PrometheusTarget | LokiTarget
+"""A query that gives numbers; all of a panel ask one data source."""
 Thresholds = Sequence[tuple[float | None, str]]
 """Limits in rising order, each with the colour from there on.
 
@@ -29,7 +32,7 @@ def stat(
     title: str,
     description: str,
     unit: str,
-    *targets: PrometheusTarget,
+    *targets: Numbers,
     decimals: int | None = None,
     limits: Thresholds = NO_LIMITS,
     words: Sequence[Json] = (),
@@ -41,7 +44,7 @@ def stat(
     return Stat(
         title=title,
         description=description,
-        dataSource=reference("prometheus"),
+        dataSource=reference(targets[0].source),
         targets=lettered(targets),
         interval=MINIMUM_INTERVAL,
         format=unit,
@@ -68,30 +71,37 @@ def time_series(
     title: str,
     description: str,
     unit: str,
-    *targets: PrometheusTarget,
+    *targets: Numbers,
     decimals: int | None = None,
     limits: Thresholds = NO_LIMITS,
     show_limits: bool = False,
     stacked: bool = False,
     fill: int = 10,
     step: bool = False,
+    bars: bool = False,
+    points: bool = False,
+    minimum: int | None = 0,
     maximum: int | None = None,
     soft_maximum: int | None = None,
     logarithmic: bool = False,
     overrides: Sequence[Json] = (),
     legend: Literal["right", "bottom"] = "bottom",
     legend_values: Sequence[str] = (),
+    none: str | None = None,
 ) -> Panel:
-    """Return lines over time from zero up, with the numbers of ``legend_values`` in the legend."""
+    """Return lines (or ``bars``) over time, with the numbers of ``legend_values`` in the legend.
+
+    ``points`` is for what is told now and then: each is marked, and gaps are bridged.
+    """
     return TimeSeries(
         title=title,
         description=description,
-        dataSource=reference("prometheus"),
+        dataSource=reference(targets[0].source),
         targets=lettered(targets),
         interval=MINIMUM_INTERVAL,
         unit=unit,
         valueDecimals=decimals,
-        valueMin=None if logarithmic else 0,
+        valueMin=None if logarithmic else minimum,
         valueMax=maximum,
         axisSoftMax=soft_maximum,
         scaleDistributionType="log" if logarithmic else "linear",
@@ -99,8 +109,10 @@ def time_series(
         stacking={"mode": "normal" if stacked else "none", "group": "A"},
         fillOpacity=70 if stacked else fill,
         lineWidth=0 if stacked else 1,
+        drawStyle="bars" if bars else "line",
+        spanNulls=points,
         lineInterpolation="stepAfter" if step else "linear",
-        showPoints="auto",
+        showPoints="always" if points else "auto",
         thresholdsStyleMode="dashed" if show_limits else "off",
         overrides=list(overrides),
         legendDisplayMode="table" if legend_values else "list",
@@ -109,7 +121,7 @@ def time_series(
         tooltipMode="multi",
         tooltipSort="desc",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(limits)}},
+            "fieldConfig": {"defaults": {"thresholds": _steps(limits), "noValue": none}},
             "maxDataPoints": None,
             "options": {"legend": {"showLegend": True}},
         },
@@ -172,4 +184,95 @@ def traces(title: str, description: str, target: TempoTarget) -> Panel:
         description=description,
         dataSource=reference("tempo"),
         targets=lettered([target]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: the field it shows, its title, and how a value is written."""
+
+    field: str
+    title: str
+    unit: str = "string"
+    decimals: int | None = None
+    width: int | None = None
+    words: Sequence[Json] = ()
+    limits: Thresholds = ()
+    link: Json | None = None
+
+    def override(self) -> Json:
+        """Return the override that gives the column its look."""
+        # The text for an empty table is not that of an empty cell.
+        properties: list[tuple[str, Any]] = [("unit", self.unit), ("noValue", "–")]
+        if self.decimals is not None:
+            properties.append(("decimals", self.decimals))
+        if self.width is not None:
+            properties.append(("custom.width", self.width))
+        if self.words:
+            properties.append(("mappings", list(self.words)))
+        if self.limits:
+            properties.append(("thresholds", _steps(self.limits)))
+        if (self.words or self.limits) and not self.link:
+            properties.append(("custom.cellOptions", {"type": "color-text"}))
+        if self.link:
+            properties.append(("links", [self.link]))
+        return {
+            "matcher": {"id": "byName", "options": self.title},
+            "properties": [{"id": name, "value": value} for name, value in properties],
+        }
+
+
+def table(
+    title: str,
+    description: str,
+    *targets: Numbers,
+    columns: Sequence[Column],
+    prepared: Sequence[Json] = (),
+    newest_first: str = "",
+    none: str = "no data",
+) -> Panel:
+    """Return a table with one row a device or job, and no columns but those that are named.
+
+    ``prepared`` are the transformations that make rows of what the data source gives.
+    """
+    order = {column.field: number for number, column in enumerate(columns)}
+    transformations = [
+        *prepared,
+        {"id": "filterFieldsByName", "options": {"include": {"names": list(order)}}},
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": {},
+                "indexByName": order,
+                "renameByName": {column.field: column.title for column in columns},
+            },
+        },
+    ]
+    return Table(
+        title=title,
+        description=description,
+        dataSource=reference(targets[0].source),
+        targets=lettered(targets),
+        interval=MINIMUM_INTERVAL,
+        transformations=transformations,
+        overrides=[column.override() for column in columns],
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "custom": {
+                        "align": "left",
+                        "cellOptions": {"type": "auto"},
+                        "displayMode": None,
+                        "filterable": False,
+                    },
+                    "noValue": none,
+                    "thresholds": _steps(NO_LIMITS),
+                    "unit": "string",
+                }
+            },
+            "options": {
+                "cellHeight": "sm",
+                "sortBy": [{"displayName": newest_first, "desc": True}] if newest_first else [],
+            },
+        },
     )

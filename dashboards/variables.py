@@ -25,17 +25,18 @@ def data_source_variable(source: Source, label: str) -> Json:
     }
 
 
-def query_variable(name: str, label: str, query: str, description: str) -> Json:
-    """Let the reader choose one of the values that a Prometheus query gives."""
+def query_variable(name: str, label: str, query: str, description: str, *, several: bool = False) -> Json:
+    """Let the reader choose one of the values that a Prometheus query gives; ``several`` of them, or all."""
     return {
-        "current": {},
+        **({"allValue": ".+"} if several else {}),
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]} if several else {},
         "datasource": reference("prometheus"),
         "definition": query,
         "description": description,
         "hide": 0,
-        "includeAll": False,
+        "includeAll": several,
         "label": label,
-        "multi": False,
+        "multi": several,
         "name": name,
         "options": [],
         "query": {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"},
@@ -89,4 +90,19 @@ def window_variable(name: str, label: str, least: str, choices: Sequence[str], d
         "refresh": 2,
         "skipUrlSync": False,
         "type": "interval",
+    }
+
+
+def text_variable(name: str, label: str, default: str, description: str) -> Json:
+    """Let the reader type a text."""
+    return {
+        "current": {"selected": True, "text": default, "value": default},
+        "description": description,
+        "hide": 0,
+        "label": label,
+        "name": name,
+        "options": [{"selected": True, "text": default, "value": default}],
+        "query": default,
+        "skipUrlSync": False,
+        "type": "textbox",
     }

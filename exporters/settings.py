@@ -31,6 +31,9 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 OtlpUrl = Annotated[HttpUrl, AfterValidator(_otlp_base)]
 
 
+MOST_ACCOUNTS = 100
+
+
 class MetricsSettings(BaseModel):
     """Where Prometheus scrapes the daemon, and what it does not collect."""
 
@@ -40,6 +43,12 @@ class MetricsSettings(BaseModel):
     port: int = Field(8007, ge=0, le=65535, description="port to listen on for scrapes; 0 takes a free one")
     disabled_collectors: tuple[str, ...] = Field(
         (), description="collectors to switch off by name, for example 'host' where node_exporter runs"
+    )
+    most_series: int = Field(
+        1000, ge=10, description="most series of a metric, and of a metric of devices for each of them"
+    )
+    accounts: tuple[str, ...] = Field(
+        (), max_length=MOST_ACCOUNTS, description="accounts whose busy time is told; others are 'other'"
     )
 
 

@@ -22,21 +22,20 @@ _SEQUENCES = "sequence"
 _OF_CUDAQ = '"ahs_register"'
 
 
-def payload_size(payload: object) -> int | None:
-    """Return how many bytes a payload's program has; None for a kind that is not known."""
+def program_of(payload: object) -> str | None:
+    """Return the text of a payload's program, of which each look is a copy; None for an unknown kind."""
     program = getattr(payload, _KINDS.get(type(payload), _UNKNOWN_KIND)[1], None)  # type: ignore[arg-type]
-    return size_of(program) if isinstance(program, str) else None
+    return program if isinstance(program, str) else None
 
 
-def payload_facts(payload: object, *, with_register: bool) -> dict[str, str | int]:
-    """Return what is known of a payload, as attributes: its kind, bytes, shots requested, atoms."""
+def payload_facts(payload: object, program: str | None, *, with_register: bool) -> dict[str, str | int]:
+    """Return what is known of a payload and its program, as attributes: kind, bytes, shots requested, atoms."""
     word, field = _KINDS.get(type(payload), _UNKNOWN_KIND)  # type: ignore[arg-type]
     facts: dict[str, str | int] = {attributes.PAYLOAD_KIND: word}
-    program = getattr(payload, field, None)
-    if isinstance(program, str):
+    if program is not None:
         facts[attributes.PROGRAM_SIZE] = size_of(program)
     if field == _SEQUENCES:
-        if with_register and isinstance(program, str) and (register := register_size(program)):
+        if with_register and program is not None and (register := register_size(program)):
             facts[attributes.REGISTER_SIZE] = register
         shots = getattr(payload, "job_runs", None)
         if isinstance(shots, int):
@@ -44,11 +43,11 @@ def payload_facts(payload: object, *, with_register: bool) -> dict[str, str | in
     return facts
 
 
-def sdk_of_payload(payload: object) -> str | None:
-    """Return the SDK whose own format a payload is in: CUDA-Q's analog program; None for any other."""
-    if isinstance(payload, qrmi.Payload.PasqalCloud) and _OF_CUDAQ in payload.sequence[:_MOST_SCANNED]:
-        return "cudaq"
-    return None
+def sdk_of_program(payload: object, program: str | None) -> str | None:
+    """Return the SDK in whose own format a payload's program is: CUDA-Q's analog one; None for any other."""
+    if program is None or not isinstance(payload, qrmi.Payload.PasqalCloud):
+        return None
+    return "cudaq" if program.find(_OF_CUDAQ, 0, _MOST_SCANNED) >= 0 else None
 
 
 def size_of(text: str) -> int:

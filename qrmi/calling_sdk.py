@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from types import FrameType
 
 MOST_FRAMES = 16
@@ -31,6 +32,7 @@ def calling_sdk(frame: FrameType | None) -> str | None:
     return found
 
 
+@functools.lru_cache(maxsize=512)
 def _of_module(name: str) -> str | None:
     package, _, rest = name.partition(".")
     if package == "qrmi":

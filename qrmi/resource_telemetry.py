@@ -20,7 +20,7 @@ from ..telemetry.redaction import REDACTOR
 from ..telemetry.trace_context import format_traceparent
 from . import at_exit
 from .annotation_delivery import job_started
-from .call_facts import error_class, payload_facts, payload_size, sdk_of_payload, size_of
+from .call_facts import error_class, payload_facts, program_of, sdk_of_program, size_of
 from .call_tally import CallTally
 from .calling_sdk import calling_sdk
 from .client_call import CallTracer, ClientCall
@@ -132,17 +132,13 @@ class ResourceTelemetry:
         sdk = self._sdk
         try:
             task = self.spans.begin_task()
-            facts: dict[str, str | int] = {}
-            if task.context is None:
-                size = payload_size(payload)
-            else:
-                facts = payload_facts(payload, with_register=task.span.is_recording())
-                found = facts.get(attributes.PROGRAM_SIZE)
-                size = found if isinstance(found, int) else None
-            if sdk is None and (sdk := self._detected_sdk(task, payload)):
-                facts[attributes.QPU_SDK] = sdk
-                self._tally.written_with(sdk)
+            program = program_of(payload)
+            size = None if program is None else size_of(program)
             if task.context is not None:
+                facts = payload_facts(payload, program, with_register=task.span.is_recording())
+                if sdk is None and (sdk := self._detected_sdk(task, payload, program)):
+                    facts[attributes.QPU_SDK] = sdk
+                    self._tally.written_with(sdk)
                 call = self._calls.start(
                     "task_start", Placement(task.context, None), (payload,), SpanKind.PRODUCER, facts
                 )
@@ -243,11 +239,9 @@ class ResourceTelemetry:
         self._tally.reset()
 
     @staticmethod
-    def _detected_sdk(task: OpenTask, payload: qrmi.Payload) -> str | None:
-        """Return the SDK that calls task_start or whose format the payload is in, if somebody will be told."""
-        if not task.span.get_span_context().is_valid:
-            return None
-        sdk = calling_sdk(sys._getframe(2)) or sdk_of_payload(payload)
+    def _detected_sdk(task: OpenTask, payload: qrmi.Payload, program: str | None) -> str | None:
+        """Return the SDK that calls task_start or whose format the payload is in."""
+        sdk = calling_sdk(sys._getframe(2)) or sdk_of_program(payload, program)
         if sdk is not None:
             task.span.set_attribute(attributes.QPU_SDK, sdk)
         return sdk

@@ -59,6 +59,7 @@ class SessionSpan:
         self.context: SpanContext = span.get_span_context()
         self._opened_under = trace.get_current_span().get_span_context().span_id
         self._below = Placement(trace.set_span_in_context(span, Context()), None)
+        self._beside = Placement(Context(), [Link(self.context)])
         self._tasks = _Counts()
         self._calls = _Counts()
 
@@ -76,8 +77,12 @@ class SessionSpan:
 
     def _place(self, counts: _Counts) -> Placement:
         present = context.get_current()
-        if not present and self.context.is_valid and counts.own < MOST_IN_ONE_TRACE:
+        if not present:
             # The usual case, without a span of the program's own.
+            if not self.context.is_valid:
+                return ANYWHERE
+            if counts.own >= MOST_IN_ONE_TRACE:
+                return self._beside
             counts.own += 1
             return self._below
         current = trace.get_current_span(present)

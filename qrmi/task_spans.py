@@ -12,8 +12,9 @@ import time
 from collections import OrderedDict
 
 import qrmi
+from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, Status, StatusCode, Tracer
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode, Tracer
 
 from ..telemetry import attributes
 from .call_facts import qualified_error_class
@@ -84,7 +85,7 @@ class TaskSpans:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, OpenTask] = OrderedDict()
         self._completed: OrderedDict[str, OpenTask] = OrderedDict()
-        self._ended: OrderedDict[str, Context | None] = OrderedDict()
+        self._ended: OrderedDict[str, SpanContext] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._open) + len(self._completed)
@@ -107,7 +108,10 @@ class TaskSpans:
         """Return the context of a task's span, also of one that ended lately; None if it is not known."""
         with self._lock:
             task = self._open.get(identifier) or self._completed.get(identifier)
-            return task.context if task is not None else self._ended.get(identifier)
+            if task is not None:
+                return task.context
+            ended = self._ended.get(identifier)
+        return None if ended is None else trace.set_span_in_context(NonRecordingSpan(ended))
 
     def polled(self, identifier: str, status: qrmi.TaskStatus) -> None:
         """Note what a call of task_status returned."""
@@ -138,11 +142,12 @@ class TaskSpans:
     def fetched(self, identifier: str) -> None:
         """Note that the result was fetched: the task is complete, its span ends."""
         with self._lock:
-            task = self._open.get(identifier)
+            task = self._open.pop(identifier, None)
             if task is not None:
                 task.state = COMPLETED
-                self._finalise(task)
-            task = self._completed.pop(identifier, None)
+                self._measure(task)
+            else:
+                task = self._completed.pop(identifier, None)
             if task is not None:
                 self._end(task, fetched=True)
 
@@ -169,11 +174,15 @@ class TaskSpans:
         if task.span.is_recording() and len(task.events) < _MOST_EVENTS:
             task.events.append((name, given, time.time_ns()))
 
-    def _finalise(self, task: OpenTask) -> None:
-        """The final state was seen: measure the task; only a completed one still has a result to fetch."""
+    def _measure(self, task: OpenTask) -> None:
+        """The final state is known: end the span ``wait``, measure the task."""
         task.final, task.final_ns = time.perf_counter(), time.time_ns()
         self._end_wait(task, task.final_ns)
         self._histograms.task(task.state, task.final - task.started, task.polls)
+
+    def _finalise(self, task: OpenTask) -> None:
+        """The final state was seen in a poll; only a completed task still has a result to fetch."""
+        self._measure(task)
         del self._open[task.identifier]
         if task.state == COMPLETED:
             self._completed[task.identifier] = task
@@ -192,7 +201,10 @@ class TaskSpans:
             if state == "failed":
                 task.span.set_status(Status(StatusCode.ERROR, "the task failed"))
         task.span.end(None if fetched or not task.final_ns else task.final_ns)
-        self._ended[task.identifier] = task.context
+        if task.context is None:
+            return
+        # Not the span: 500 of them are some MB.
+        self._ended[task.identifier] = task.span.get_span_context()
         if len(self._ended) > MOST_ENDED:
             self._ended.popitem(last=False)
 

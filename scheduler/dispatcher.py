@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ..telemetry import device_metrics, job_metrics, log_fields, own_metrics
 from ..telemetry.instruments import Instruments
-from . import jobs, slices
+from . import job_telemetry, jobs, slices
 from .backlog import RunningSlice
 from .device import Device
 from .devices.adapter import (
@@ -230,6 +230,8 @@ class Dispatcher:
         self.device.seen()
         await self.device.turn_to("execute")
         await self._store.write(lambda connection: slices.posted(connection, claim.slice.id, uid, posted_at))
+        if claim.job.started_at is None:
+            job_telemetry.job_started(claim.job, claim.slice.claimed_at)
         return await self._carry_running(claim, uid, posted_at)
 
     async def _carry_running(self, claim: Claim, uid: str, posted_at: float) -> Claim | None:
@@ -323,7 +325,12 @@ class Dispatcher:
             "job %d is queued again: %s",
             claim.job.id,
             line,
-            extra={log_fields.QPU_ID: self.device.name, log_fields.JOB: claim.job.id},
+            extra={
+                log_fields.QPU_ID: self.device.name,
+                log_fields.JOB: claim.job.id,
+                log_fields.USER: claim.job.user_name,
+                log_fields.SLURM_JOB_ID: claim.job.slurm_job_id,
+            },
         )
 
     async def _recover(self) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from ..telemetry import device_metrics, job_metrics, labels, log_fields, own_metrics
 from ..telemetry.instruments import Instruments
-from .jobs import Job
+from .jobs import Job, JobState
 from .outcome import exemplar
 from .sessions import NewSession, Session
 
 _logger = logging.getLogger(__name__)
 
+_LONGEST_MESSAGE = 500
 _POSSIBLE_REASONS = {
     "done": ("none",),
     "canceled": ("user", "admin"),
@@ -56,7 +57,14 @@ def session_ended(
     instruments.add(job_metrics.SESSIONS, **where)
     instruments.observe(job_metrics.SESSION_DURATION, at - session.created_at, **where)
     _logger.info(
-        "session %s", outcome, extra={log_fields.QPU_ID: session.qpu_id, log_fields.SESSION: session_hash}
+        "session %s",
+        outcome,
+        extra={
+            log_fields.QPU_ID: session.qpu_id,
+            log_fields.SESSION: session_hash,
+            log_fields.USER: session.user_name,
+            log_fields.SLURM_JOB_ID: session.slurm_job_id,
+        },
     )
 
 
@@ -65,6 +73,19 @@ def job_accepted(instruments: Instruments, job: Job) -> None:
     instruments.add(job_metrics.SUBMITTED, qpu_id=job.qpu_id, job_class=job.job_class)
     instruments.observe(job_metrics.SHOTS, job.shots_requested, qpu_id=job.qpu_id, job_class=job.job_class)
     _logger.info("job %d queued", job.id, extra=_fields(job, job.shots_requested))
+
+
+def job_started(job: Job, at: float) -> None:
+    """Log the first start of a job at ``at`` (Unix seconds)."""
+    _logger.info(
+        "job %d starts",
+        job.id,
+        extra=_fields(job, job.shots_requested)
+        | {
+            log_fields.STATE: JobState.RUNNING.value,
+            log_fields.WAIT_SECONDS: round(at - job.created_at, 3),
+        },
+    )
 
 
 def job_ended(instruments: Instruments, job: Job) -> None:
@@ -83,13 +104,19 @@ def job_ended(instruments: Instruments, job: Job) -> None:
         instruments.observe(job_metrics.RUN, job.ended_at - job.started_at, found, **where)
     instruments.observe(job_metrics.TURNAROUND, job.ended_at - job.created_at, found, **where)
     _logger.info(
-        "job %d %s",
+        "job %d %s%s",
         job.id,
         job.state.value,
+        f": {_cut(job.message)}" if job.state is JobState.ERROR and job.message else "",
         extra=_fields(job, job.shots_executed)
         | {log_fields.REASON: job.reason, log_fields.SECONDS: round(job.busy_seconds, 3)}
         | _durations(job, job.ended_at),
     )
+
+
+def _cut(message: str) -> str:
+    """Return a message of a device or a program short enough for a line that a person reads."""
+    return message if len(message) <= _LONGEST_MESSAGE else message[:_LONGEST_MESSAGE] + " …"
 
 
 def _durations(job: Job, ended_at: float) -> dict[str, object]:
@@ -106,6 +133,7 @@ def _fields(job: Job, shots: int) -> dict[str, object]:
         log_fields.QPU_ID: job.qpu_id,
         log_fields.JOB: job.id,
         log_fields.USER: job.user_name,
+        log_fields.SLURM_JOB_ID: job.slurm_job_id,
         log_fields.JOB_CLASS: job.job_class,
         log_fields.STATE: job.state.value,
         log_fields.SHOTS: shots,

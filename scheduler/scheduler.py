@@ -84,6 +84,8 @@ class Scheduler:
         self._loop: asyncio.AbstractEventLoop | None = None
         job_telemetry.initialise(instruments, self.devices, settings.policy)
         self._policy = settings.policy
+        self.job_listeners: list[Callable[[Job], None]] = []
+        """Called in the event loop with each job that ended, after that is durable; they must not block."""
 
     async def start(self) -> None:
         """Open the store, read what it remembers, and begin to dispatch."""
@@ -308,11 +310,13 @@ class Scheduler:
 
     def _job_finished(self, job: Job) -> None:
         job_telemetry.job_ended(self.instruments, job)
+        for listener in self.job_listeners:
+            listener(job)
         self._emitter.job_finished(job.id, job.traceparent is not None)
 
     async def _save_forever(self) -> None:
         while True:
             await asyncio.sleep(_SAVE_SECONDS)
             self.first_fetches.save()
-            for device in self.devices.values():
-                await device.save_time()
+            # Together, so that they share a commit.
+            await asyncio.gather(*(device.save_time() for device in self.devices.values()))

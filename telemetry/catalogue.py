@@ -24,6 +24,15 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
+class Source(StrEnum):
+    """Where a metric can be had from."""
+
+    DAEMON = "daemon"
+    """The daemon's /metrics."""
+    PROGRAM = "program"
+    """The user's process, by OTLP: the daemon never has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """A label and the values that it may take.
@@ -55,6 +64,7 @@ class Metric:
     labels: tuple[Label, ...] = ()
     buckets: tuple[float, ...] = ()
     exemplars: bool = False
+    source: Source = Source.DAEMON
 
     def __post_init__(self) -> None:
         if (self.kind is Kind.HISTOGRAM) != bool(self.buckets):
@@ -87,12 +97,17 @@ class Metric:
         return tuple(label.bounded(given[label.name]) for label in self.labels)
 
 
+def groups() -> tuple[tuple[str, tuple[Metric, ...]], ...]:
+    """Return what each file of metrics is about, and its metrics, in the order of the reference."""
+    from . import client_metrics, device_metrics, host_metrics, job_metrics, own_metrics, slurm_metrics
+
+    modules = (device_metrics, job_metrics, client_metrics, slurm_metrics, host_metrics, own_metrics)
+    return tuple((str(module.__doc__), module.METRICS) for module in modules)
+
+
 def catalogue() -> tuple[Metric, ...]:
     """Return every metric that qwatch can expose, in the order of the reference."""
-    from . import client_metrics, device_metrics, host_metrics, job_metrics, own_metrics
-
-    modules = (device_metrics, job_metrics, client_metrics, host_metrics, own_metrics)
-    return tuple(entry for module in modules for entry in module.METRICS)
+    return tuple(entry for _, metrics in groups() for entry in metrics)
 
 
 def by_prometheus_name() -> dict[str, Metric]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import labels
-from .catalogue import Kind, Metric
+from .catalogue import Kind, Metric, Source
 
 OPERATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 TASK_BUCKETS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0)
@@ -17,6 +17,7 @@ OPERATION_DURATION = Metric(
     "Duration of one call of the QRMI library",
     (labels.OPERATION, labels.RESOURCE_TYPE, labels.QRMI_ERROR_TYPE),
     OPERATION_BUCKETS,
+    source=Source.PROGRAM,
 )
 TASK_DURATION = Metric(
     "qrmi.client.task.duration",
@@ -25,6 +26,7 @@ TASK_DURATION = Metric(
     "From task_start to the final state that the program saw",
     (labels.RESOURCE_TYPE, labels.TASK_STATE),
     TASK_BUCKETS,
+    source=Source.PROGRAM,
 )
 STATUS_POLLS = Metric(
     "qrmi.client.status.polls",
@@ -33,6 +35,7 @@ STATUS_POLLS = Metric(
     "Calls of task_status for one task",
     (labels.RESOURCE_TYPE,),
     POLL_BUCKETS,
+    source=Source.PROGRAM,
 )
 PAYLOAD_SIZE = Metric(
     "qrmi.client.payload",
@@ -41,6 +44,7 @@ PAYLOAD_SIZE = Metric(
     "Size of a payload sent or a result received",
     (labels.RESOURCE_TYPE, labels.DIRECTION),
     BYTE_BUCKETS,
+    source=Source.PROGRAM,
 )
 CALLS = Metric(
     "qrmi.client.calls",
@@ -55,6 +59,7 @@ PROGRAM_MEASURE = Metric(
     "{measure}",
     "Last value of a figure of merit that a program recorded",
     (labels.PROGRAM_MEASURE,),
+    source=Source.PROGRAM,
 )
 PROGRAM_PHASE = Metric(
     "qwatch.program.phase.duration",
@@ -63,6 +68,7 @@ PROGRAM_PHASE = Metric(
     "Duration of a phase that a program marked",
     (labels.PROGRAM_PHASE,),
     TASK_BUCKETS,
+    source=Source.PROGRAM,
 )
 
 METRICS = (OPERATION_DURATION, TASK_DURATION, STATUS_POLLS, PAYLOAD_SIZE, CALLS, PROGRAM_MEASURE, PROGRAM_PHASE)

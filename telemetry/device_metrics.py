@@ -86,6 +86,13 @@ DISPATCH_GAP = Metric(
     (labels.QPU_ID,),
     GAP_BUCKETS,
 )
+ACCOUNT_BUSY = Metric(
+    "qpu.account.busy",
+    Kind.COUNTER,
+    "s",
+    "Busy time by account, counted when a job has ended; only with metrics.accounts",
+    (labels.QPU_ID, labels.ACCOUNT),
+)
 
 METRICS = (
     INFO,
@@ -101,4 +108,5 @@ METRICS = (
     SHOT_RATE_NOMINAL,
     DISPATCH_GAP,
     CLOCK_OFFSET,
+    ACCOUNT_BUSY,
 )

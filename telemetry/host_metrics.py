@@ -9,6 +9,20 @@ CPU = Metric("qwatch.host.cpu", Kind.COUNTER, "s", "CPU time of the host", (labe
 MEMORY = Metric("qwatch.host.memory", Kind.GAUGE, "By", "Memory of the host", (labels.MEMORY_KIND,))
 LOAD = Metric("qwatch.host.load1", Kind.GAUGE, "", "Load average of the last minute")
 DISK = Metric("qwatch.host.disk", Kind.GAUGE, "By", "File system that holds the store", (labels.DISK_KIND,))
+DISK_TRAFFIC = Metric(
+    "qwatch.host.disk.traffic",
+    Kind.COUNTER,
+    "By",
+    "Bytes read from and written to the host's disks",
+    (labels.DEVICE_NAME, labels.BLOCK_TRAFFIC),
+)
+TEMPERATURE = Metric(
+    "qwatch.host.temperature",
+    Kind.GAUGE,
+    "Cel",
+    "The highest temperature that a chip of the host tells; absent where there is no sensor",
+    (labels.SENSOR,),
+)
 NETWORK = Metric(
     "qwatch.host.network",
     Kind.COUNTER,
@@ -27,4 +41,4 @@ PROCESS_MEMORY = Metric(
     (labels.PROCESS_ROLE,),
 )
 
-METRICS = (CPU, MEMORY, LOAD, DISK, NETWORK, PROCESS_CPU, PROCESS_MEMORY)
+METRICS = (CPU, MEMORY, LOAD, DISK, DISK_TRAFFIC, TEMPERATURE, NETWORK, PROCESS_CPU, PROCESS_MEMORY)

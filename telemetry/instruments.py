@@ -1,7 +1,7 @@
 """Prometheus instruments made from the catalogue's entries, for the daemon.
 
 Label values outside their enumeration become ``other``; children are cached, so that an observation on the
-hot path costs a dictionary look-up.
+hot path costs a dictionary look-up. What would make more series than the guard allows is left out and counted.
 """
 
 from __future__ import annotations
@@ -12,15 +12,22 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
 from .catalogue import Kind, Metric
+from .own_metrics import SERIES_DROPPED
+from .series_guard import SeriesGuard
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+_LEFT_OUT_COUNTER = Counter("left_out", "What no series was made for", registry=None)
+_LEFT_OUT_HISTOGRAM = Histogram("left_out", "What no series was made for", registry=None, buckets=(1.0,))
 
 
 class Instruments:
     """Counters and histograms of one registry, addressed by catalogue entry."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, guard: SeriesGuard | None = None) -> None:
         self.registry = registry
+        self._guard = guard or SeriesGuard()
+        self._series: dict[str, int] = {}
         self._lock = threading.Lock()
         self._families: dict[str, Counter | Histogram] = {}
         self._counters: dict[tuple[str, tuple[str, ...]], Counter] = {}
@@ -37,7 +44,12 @@ class Instruments:
         child = self._histogram(metric, metric.label_values(labels))
         child.observe(value, dict(exemplar) if exemplar and metric.exemplars else None)
 
-    def value(self, metric: Metric, **labels: str) -> float:
+    def dropped(self, metric: Metric, count: int = 1) -> None:
+        """Count samples of ``metric`` that were left out because it has as many series as it may have."""
+        if metric.name != SERIES_DROPPED.name:
+            self.add(SERIES_DROPPED, count, metric=metric.prometheus_name)
+
+    def value(self, metric: Metric, /, **labels: str) -> float:
         """Return the present value of a counter."""
         return float(self._counter(metric, metric.label_values(labels))._value.get())
 
@@ -56,9 +68,12 @@ class Instruments:
                 )
                 self._families[metric.name] = family
             assert isinstance(family, Counter)
-            child = family.labels(*values) if values else family
-            self._counters[(metric.name, values)] = child
-            return child
+            if self._may_have(metric, (metric.name, values) in self._counters):
+                child = family.labels(*values) if values else family
+                self._counters[(metric.name, values)] = child
+                return child
+        self.dropped(metric)
+        return _LEFT_OUT_COUNTER
 
     def _histogram(self, metric: Metric, values: tuple[str, ...]) -> Histogram:
         child = self._histograms.get((metric.name, values))
@@ -79,6 +94,19 @@ class Instruments:
                 )
                 self._families[metric.name] = family
             assert isinstance(family, Histogram)
-            child = family.labels(*values) if values else family
-            self._histograms[(metric.name, values)] = child
-            return child
+            if self._may_have(metric, (metric.name, values) in self._histograms):
+                child = family.labels(*values) if values else family
+                self._histograms[(metric.name, values)] = child
+                return child
+        self.dropped(metric)
+        return _LEFT_OUT_HISTOGRAM
+
+    def _may_have(self, metric: Metric, has_already: bool) -> bool:
+        """Take a place for one more series, unless another thread has just made it."""
+        if has_already:
+            return True
+        count = self._series.get(metric.name, 0)
+        if count >= self._guard.limit(metric):
+            return False
+        self._series[metric.name] = count + 1
+        return True

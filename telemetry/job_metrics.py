@@ -71,6 +71,13 @@ OLDEST = Metric(
     "Unix time at which the oldest pending job was created; absent if none waits",
     (labels.QPU_ID, labels.JOB_CLASS),
 )
+EXPECTED_WAIT = Metric(
+    "qpu.queue.expected_wait",
+    Kind.GAUGE,
+    "s",
+    "How long a job that is queued now would wait; absent if that cannot be told",
+    (labels.QPU_ID,),
+)
 WAIT = Metric(
     "qpu.job.wait.duration",
     Kind.HISTOGRAM,
@@ -137,6 +144,7 @@ METRICS = (
     FINISHED,
     QUEUE,
     OLDEST,
+    EXPECTED_WAIT,
     WAIT,
     RUN,
     TURNAROUND,

@@ -86,6 +86,13 @@ TELEMETRY_DROPPED = Metric(
     "Spans, points and log records that did not reach their backend",
     (labels.SIGNAL, labels.DROP_REASON),
 )
+SERIES_DROPPED = Metric(
+    "qwatch.series.dropped",
+    Kind.COUNTER,
+    "{sample}",
+    "Samples left out because their metric has as many series as metrics.most_series allows",
+    (labels.METRIC,),
+)
 
 METRICS = (
     BUILD_INFO,
@@ -98,4 +105,5 @@ METRICS = (
     COLLECTOR_DURATION,
     COLLECTOR_LAST_SUCCESS,
     TELEMETRY_DROPPED,
+    SERIES_DROPPED,
 )

@@ -104,7 +104,7 @@ def age(metric: Metric, given: Matches, by: Sequence[str] = ()) -> str:
     return f"time() - min{by_labels}({select(metric, given)})"
 
 
-def state_number(metric: Metric, label: str, given: Matches) -> str:
+def state_number(metric: Metric, label: str, given: Matches, by: Sequence[str] = ()) -> str:
     """Return the number of the state that is 1, in the order of ``label``'s enumeration.
 
     A state timeline draws one band for one series of numbers, and one band a state otherwise.
@@ -113,7 +113,8 @@ def state_number(metric: Metric, label: str, given: Matches) -> str:
     if known is None:
         raise ValueError(f"{metric.prometheus_name}: {label} is not an enumeration")
     states = (f"({select(metric, {**given, label: value})} == 1) * {i}" for i, value in enumerate(known))
-    return f"max({' or '.join(states)})"
+    by_labels = f" by ({', '.join(by)}) " if by else ""
+    return f"max{by_labels}({' or '.join(states)})"
 
 
 @dataclass(frozen=True, slots=True)

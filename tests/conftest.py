@@ -646,3 +646,21 @@ def device_at() -> Callable[..., dict[str, Any]]:
 def environment_in() -> Callable[..., dict[str, str]]:
     """Return a function (directory, **variables) that gives an environment which names no QPU."""
     return clean_environment
+
+
+WriteCommand = Callable[[str, str], Path]
+
+
+@pytest.fixture
+def write_command(tmp_path: Path) -> WriteCommand:
+    """Return a function (name, script) that writes an executable shell script and returns its path."""
+
+    def write(name: str, script: str) -> Path:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    return write

@@ -12,6 +12,11 @@ need prometheus prometheus
 need promtool prometheus
 need prometheus-alertmanager prometheus-alertmanager
 need amtool prometheus-alertmanager
+need node nodejs
+need npm npm
+need slurmctld slurmctld
+need slurmd slurmd
+need squeue slurm-client
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 

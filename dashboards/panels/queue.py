@@ -124,6 +124,51 @@ def run(of: Matches, window: str) -> Panel:
     )
 
 
+def _by_class(title: str, description: str, metric: Metric, of: Matches, window: str) -> Panel:
+    dashed = [
+        {
+            "matcher": {"id": "byRegexp", "options": "/ p90$/"},
+            "properties": [{"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 8]}}],
+        }
+    ]
+    return time_series(
+        title,
+        f"{description} Half (p50, with the traces of single jobs as points) and nine tenths (p90, dashed) of "
+        "everybody's jobs of a class took less, over the window.",
+        "s",
+        *(
+            PrometheusTarget(
+                quantile(share, metric, of, window, ("job_class",)),
+                f"{{{{job_class}}}} {name}",
+                exemplar=share == 0.5,
+            )
+            for name, share in (("p50", 0.5), ("p90", 0.9))
+        ),
+        decimals=1,
+        fill=0,
+        logarithmic=True,
+        overrides=[
+            *(
+                palette.coloured(f"^{name} p", colour, pattern=True)
+                for name, colour in palette.JOB_CLASS_COLOURS.items()
+            ),
+            *dashed,
+        ],
+    )
+
+
+def wait_by_class(of: Matches, window: str) -> Panel:
+    """Draw how long jobs of each class waited that have started."""
+    least = min(jobs.WAIT.buckets)
+    meaning = f"From the creation of a job to its first start; below {least:g} s waits are not told apart."
+    return _by_class("Wait by class", meaning, jobs.WAIT, of, window)
+
+
+def run_by_class(of: Matches, window: str) -> Panel:
+    """Draw how long jobs of each class ran that have ended."""
+    return _by_class("Run by class", "From the first start of a job to its end.", jobs.RUN, of, window)
+
+
 def ended(of: Matches, window: str) -> Panel:
     """Draw how many jobs end an hour, and how."""
     done, canceled = (rate(jobs.FINISHED, {**of, "state": state}, window) for state in ("done", "canceled"))

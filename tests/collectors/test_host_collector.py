@@ -73,7 +73,7 @@ def burn(seconds: float) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def worker() -> Iterator[subprocess.Popen[bytes]]:
-    process = burn(0.3)
+    process = burn(0.35)  # the system accounts in ticks of 0.01 s
     assert process.stdout is not None
     assert process.stdout.readline() == b"1\n"
     yield process
@@ -222,3 +222,41 @@ def test_cpu_time_that_the_kernel_takes_back_does_not_show(
     collector = HostCollector(tmp_path)
     found = [collected(collector)["qwatch.host.cpu", "iowait"] for _ in range(3)]
     assert found == [5.0, 5.0, 5.1]
+
+
+Sensor = namedtuple("Sensor", "label current high critical")
+Blocks = namedtuple("Blocks", "read_bytes write_bytes")
+
+
+def test_the_hottest_sensor_of_each_chip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chips = {
+        "coretemp": [Sensor("Core 0", 41.0, 90.0, 100.0), Sensor("Core 1", 43.5, 90.0, 100.0)],
+        "nvme": [Sensor("", 0.0, None, None)],
+    }
+    monkeypatch.setattr(psutil, "sensors_temperatures", lambda: chips)
+    found = collected(HostCollector(tmp_path))
+    assert found["qwatch.host.temperature", "coretemp"] == 43.5
+    assert ("qwatch.host.temperature", "nvme") not in found
+
+
+def test_traffic_of_whole_disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qwatch.collectors.host._is_disk", lambda name: name in ("sda", "nvme0n1"))
+    counters = {name: Blocks(10, 20) for name in ("sda", "sda1", "dm-0", "nvme0n1", "loop0")}
+    monkeypatch.setattr(psutil, "disk_io_counters", lambda perdisk, nowrap: counters)
+    collector = HostCollector(tmp_path)
+    found = collected(collector)
+    disks = {key[1] for key in found if key[0] == "qwatch.host.disk.traffic"}
+    assert disks == {"sda", "nvme0n1"}
+    assert found["qwatch.host.disk.traffic", "sda", "write"] == 20
+    del counters["nvme0n1"]
+    counters["sda"] = Blocks(30, 20)
+    found = collected(collector)
+    assert found["qwatch.host.disk.traffic", "sda", "read"] == 30
+    assert ("qwatch.host.disk.traffic", "nvme0n1", "read") not in found
+
+
+def test_a_host_without_disks_or_sensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(psutil, "disk_io_counters", lambda perdisk, nowrap: {})
+    monkeypatch.setattr(psutil, "sensors_temperatures", dict)
+    found = collected(HostCollector(tmp_path))
+    assert {key[0] for key in found}.isdisjoint({"qwatch.host.disk.traffic", "qwatch.host.temperature"})

@@ -89,6 +89,13 @@ def test_a_good_file_is_read_with_the_documented_defaults(tmp_path: Path) -> Non
         ),
         ("scheduler: {policy: chaos}", "scheduler.policy", "fifo"),
         ("metrics: {port: x}", "metrics.port", "integer"),
+        ("metrics: {most_series: 1}", "metrics.most_series", "10"),
+        (f"metrics: {{accounts: {list(map(str, range(101)))}}}", "metrics.accounts", "100"),
+        ("slurm: {interval: 0.1}", "slurm.interval", "1"),
+        ("slurm: {interval: 60, stale_after: 30}", "slurm", "stale_after is shorter than interval"),
+        ("slurm: {commands: bin}", "slurm.commands", "absolute path"),
+        ("external: [{name: room}]", "external.0", "give 'command' or 'file'"),
+        ("external: [{name: room, command: [tell]}]", "external.0", "tell must be an absolute path"),
         ("telemetry: {otlp_endpoint: 'tempo:4318'}", "telemetry.otlp_endpoint", "http://"),
         ("telemetry: {log_level: loud}", "telemetry.log_level", "debug"),
         ("- a\n- b", "", "mapping"),
@@ -218,3 +225,19 @@ def test_the_command_prints_the_line_and_exits_with_one(tmp_path: Path, environm
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines() == [f"qwatch: {tmp_path / 'qwatch.yaml'}: api.prot: unknown key"]
+
+
+def test_two_external_sources_of_one_name_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "qwatch.yaml"
+    source = "{name: room, file: /tmp/room.prom}"
+    file.write_text(f"{GOOD}external: [{source}, {source}]\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "qwatch.cli.main", "serve", "--config", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode != 0
+    assert "external: two sources are named room" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -136,7 +136,7 @@ def test_every_panel_is_described_and_has_a_unit(name: str) -> None:
     for panel in drawn_panels(board_of(name)):
         assert panel["title"]
         assert len(panel["description"]) > 20, panel["title"]
-        if panel["datasource"]["type"] == "prometheus":
+        if panel["type"] != "logs" and panel["datasource"]["type"] != "tempo":
             defaults = panel["fieldConfig"]["defaults"]
             assert defaults["unit"], panel["title"]
             assert defaults["thresholds"]["steps"][0]["value"] is None, panel["title"]
@@ -190,9 +190,29 @@ def test_letters_of_targets_are_unique_within_a_panel(name: str) -> None:
         assert len(set(letters)) == len(letters)
 
 
-def test_wait_has_exemplars() -> None:
-    wait = next(p for p in drawn_panels(board_of("qpu")) if p["title"] == "Wait of started jobs")
-    assert any(target["exemplar"] for target in wait["targets"])
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("qpu", "Wait of started jobs"), ("my_jobs", "Wait by class"), ("my_jobs", "Run by class")],
+)
+def test_wait_and_run_have_exemplars(name: str, title: str) -> None:
+    panel = next(p for p in drawn_panels(board_of(name)) if p["title"] == title)
+    assert any(target["exemplar"] for target in panel["targets"])
+
+
+def test_a_table_shows_the_named_columns_only_in_their_order() -> None:
+    jobs = next(p for p in drawn_panels(board_of("my_jobs")) if p["title"] == "My jobs")
+    *_, kept, organized = jobs["transformations"]
+    order = organized["options"]["indexByName"]
+    titles = [organized["options"]["renameByName"][field] for field in sorted(order, key=order.__getitem__)]
+    assert titles == ["Accepted", "Job", "QPU", "Slurm job", "State", "Reason", "Shots", "Wait", "Run", "Trace"]
+    assert set(kept["options"]["include"]["names"]) == set(order)
+
+
+def test_every_query_for_own_jobs_asks_for_the_user() -> None:
+    for panel in drawn_panels(board_of("my_jobs")):
+        for target in panel["targets"]:
+            if target["datasource"]["type"] == "loki":
+                assert '| user != "" | user = "$user" |' in target["expr"], panel["title"]
 
 
 def test_a_line_that_does_not_fill_the_grid_is_refused() -> None:

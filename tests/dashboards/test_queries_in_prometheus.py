@@ -32,9 +32,19 @@ GRAFANA_VARIABLES = {
     "$window": "10s",
     "$qpu_id": "FRESNEL",
     "$job_class": ".+",
+    "$measure": ".+",
 }
 QUICK = Configuration().scaled()
 """The test profile: its windows are a sixtieth, its names are those of the committed rules."""
+OF_LOGS_AND_TRACES = {
+    "my_jobs": {
+        *("My jobs", "My jobs ended", "Failed", "Wait, median", "Run, median", "QPU time", "My wait and run"),
+        *("My figures of merit", "Where the time of my programs went", "My newest log line"),
+        *("My errors", "My log lines", "Traces of the Slurm job"),
+    },
+    "qpu": {"Log lines", "Traces"},
+}
+"""Panels that ask no Prometheus, by board."""
 
 
 def label_sets(metric: Metric) -> Iterator[dict[str, str]]:
@@ -191,6 +201,18 @@ def test_query_of_a_board_is_accepted_and_answered(query: str, answered: bool, p
     found = prometheus.series(query)
     assert found or not answered, f"nothing for {query}"
     assert not [series for series in found if series["value"][1] == "NaN"]
+
+
+@pytest.mark.parametrize("name", sorted(generate.BOARDS))
+def test_only_panels_of_logs_and_traces_ask_no_prometheus(name: str) -> None:
+    board = generate.BOARDS[name]()
+    panels = [*board["panels"], *(inner for row in board["panels"] for inner in row.get("panels", []))]
+    assert {
+        panel["title"]
+        for panel in panels
+        if panel["type"] != "row"
+        and not any(target["datasource"]["type"] == "prometheus" for target in panel["targets"])
+    } == OF_LOGS_AND_TRACES[name]
 
 
 def test_query_of_the_variable_for_the_device_finds_it(prometheus: Prometheus) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import time
 from collections.abc import Iterator
@@ -50,6 +51,7 @@ def test_queue_and_expected_wait_are_public(slow_daemon: Any, sequence_text: str
     wait_until(lambda: told()["pending"] == 2)
     # 75 s for those that wait, and what is left of the 100 s of the one that runs.
     assert 75 <= wait_until(lambda: told()["expected_wait_seconds"]) <= 175
+    assert 75 <= slow_daemon.metric("qpu_queue_expected_wait_seconds", qpu_id="EMU") <= 175
     for number in reversed(numbers):
         slow_daemon.ok("POST", f"/jobs/{number}/cancel")
     for number in numbers:
@@ -79,6 +81,7 @@ def test_a_job_that_runs_has_a_timeline_too(slow_daemon: Any, sequence_text: str
 def test_a_closed_device_tells_its_queue_but_no_wait(daemon: Any) -> None:
     closed = daemon.ok("POST", "/accessible", json={"is_accessible": False, "message": "service"})
     assert (closed["state"], closed["pending"], closed["expected_wait_seconds"]) == ("paused", 0, None)
+    assert "qpu_queue_expected_wait_seconds{" not in daemon.metrics_text()
     daemon.ok("POST", "/accessible", json={"is_accessible": True})
 
 
@@ -205,9 +208,14 @@ def test_numbers_that_are_none_and_too_many_at_once_are_refused(daemon: Any, seq
     daemon.refused(422, "POST", path, json={"annotations": [measure()] * 101})
 
 
-def test_wait_and_run_of_an_ended_job_are_in_the_daemons_log(daemon: Any, sequence_text: str) -> None:
-    number = daemon.submit(daemon.acquire(), sequence_text, 40)
+def test_the_daemons_log_tells_of_each_step_of_a_job_with_its_user_and_slurm_job(
+    daemon: Any, sequence_text: str
+) -> None:
+    number = daemon.submit(daemon.acquire(slurm_job="4711"), sequence_text, 40)
     daemon.finished(number)
-    lines = [json.loads(line) for line in daemon.log.splitlines() if f'"job {number} DONE"' in line]
-    assert lines[0]["wait_seconds"] >= 0
-    assert lines[0]["run_seconds"] > 0
+    lines = [json.loads(line) for line in daemon.log.splitlines() if f'"job {number} ' in line]
+    steps = [line for line in lines if "state" in line]
+    assert [line["state"] for line in steps] == ["PENDING", "RUNNING", "DONE"]
+    assert {(line["user"], line["slurm_job_id"]) for line in steps} == {(getpass.getuser(), "4711")}
+    assert steps[1]["wait_seconds"] == steps[2]["wait_seconds"] >= 0
+    assert steps[2]["run_seconds"] > 0

@@ -163,4 +163,4 @@ def test_health_has_reasons(daemon: Any) -> None:
         "[+] dispatcher: every device's loop turns",
         "[ ] device EMU: online",
     ]
-    assert ready.text.startswith("[+] store: schema 0002")
+    assert ready.text.startswith("[+] store: schema 0003")

@@ -6,6 +6,9 @@ import gc
 import json
 import os
 import threading
+import weakref
+
+from opentelemetry.sdk.trace import SpanProcessor
 
 from qwatch.qrmi import task_spans
 from qwatch.qrmi.instrument import instrument
@@ -60,6 +63,37 @@ def test_a_hundred_thousand_tasks_leave_nothing_behind(payload):
 
     before = batch(3000)
     assert batch(97_000) < before + 500
+
+
+class StartedSpans(SpanProcessor):
+    """Knows which of the spans that were started are still in memory."""
+
+    def __init__(self):
+        self._started = []
+
+    def on_start(self, span, parent_context=None):
+        self._started.append(weakref.ref(span))
+
+    @property
+    def kept(self):
+        gc.collect()
+        return [span.name for reference in self._started if (span := reference()) is not None]
+
+
+def test_of_an_ended_task_only_the_place_in_its_trace_is_kept(telemetry, payload):
+    started = StartedSpans()
+    telemetry.providers["tracer_provider"].add_span_processor(started)
+    resource = instrument(FakeResource(), **telemetry.providers)
+    resource.acquire()
+    tasks = [resource.task_start(payload) for _ in range(5)]
+    for task in tasks:
+        resource.task_result(task)
+    resource.telemetry.flush()
+    assert started.kept == ["session FAKE"]
+    resource.task_logs(tasks[0])
+    late = telemetry.one("task_logs FAKE")
+    assert late.parent.span_id == telemetry.named("task FAKE")[0].context.span_id
+    assert late.context.trace_id == telemetry.one("acquire FAKE").context.trace_id
 
 
 def test_threads_may_share_it(telemetry, payload):

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 import qrmi
 from opentelemetry import context
+from opentelemetry.instrumentation.dependencies import DependencyConflictError
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from qwatch.qrmi import instrumentor_class
 from qwatch.qrmi.instrumentor import QRMIInstrumentor
 from qwatch.qrmi.suppression import suppressed_context
 
@@ -227,8 +229,44 @@ def instrumentor():
         made.uninstrument()
 
 
-def test_it_is_an_instrumentor_and_found_by_its_entry_point(instrumentor):
-    assert isinstance(instrumentor, BaseInstrumentor)
+def test_it_has_all_of_the_public_interface_of_the_base_class(instrumentor):
+    public = {name for name in vars(BaseInstrumentor) if not name.startswith("_")}
+    assert public <= set(dir(instrumentor))
+
+
+def test_it_is_a_subclass_of_the_base_class_where_that_was_imported():
+    program = """
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+from qwatch.qrmi.instrumentor import QRMIInstrumentor
+print(issubclass(QRMIInstrumentor, BaseInstrumentor), isinstance(QRMIInstrumentor(), BaseInstrumentor))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+
+
+@pytest.fixture
+def unsupported(monkeypatch):
+    """Makes the installed version of the library one that is not supported."""
+    monkeypatch.setattr(instrumentor_class, "SUPPORTED", ("qrmi >= 99",))
+    monkeypatch.delattr(qrmi.QuantumResource, "from_config")
+
+
+def test_an_unsupported_version_of_the_library_is_left_alone(instrumentor, unsupported, caplog):
+    before = dict(vars(qrmi.QuantumResource))
+    instrumentor.instrument()
+    assert dict(vars(qrmi.QuantumResource)) == before
+    assert not instrumentor.is_instrumented_by_opentelemetry
+    (record,) = caplog.records
+    assert "qrmi >= 99" in record.getMessage()
+
+
+def test_an_unsupported_version_is_raised_if_asked_for(instrumentor, unsupported):
+    with pytest.raises(DependencyConflictError, match="qrmi >= 99"):
+        instrumentor.instrument(raise_exception_on_conflict=True)
+    assert not instrumentor.is_instrumented_by_opentelemetry
+
+
+def test_it_is_found_by_its_entry_point(instrumentor):
     assert QRMIInstrumentor() is instrumentor
     (entry,) = [item for item in entry_points(group="opentelemetry_instrumentor") if item.name == "qrmi"]
     assert entry.load() is QRMIInstrumentor
@@ -287,9 +325,11 @@ def test_suppression_is_honoured(instrumentor, wheel_resource, telemetry):
     assert [span.name for span in telemetry.spans] == ["target EMU"]
 
 
-def test_its_import_brings_neither_the_sdk_nor_an_http_client():
+def test_instrumenting_imports_neither_the_sdk_nor_an_http_client_nor_the_base_class():
     program = """
-import sys, qwatch.qrmi.instrumentor, qwatch.qrmi.instrument
+import sys
+from qwatch.qrmi.instrumentor import QRMIInstrumentor
+QRMIInstrumentor().instrument()
 heavy = ("httpx", "requests", "opentelemetry.sdk", "opentelemetry.instrumentation", "asyncio", "psutil")
 print([name for name in heavy if name in sys.modules])
 """

@@ -97,7 +97,7 @@ def test_a_hanging_daemon_holds_nobody_up(silent_server, monkeypatch):
     deadline = time.monotonic() + 20
     while not handover.unserved and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert handover.unserved == {"trace"}
+    assert handover.unserved == {"trace", "annotations"}
     assert handover.flush(10)
 
 
@@ -105,4 +105,4 @@ def test_a_daemon_that_is_gone_is_given_up():
     handover = Handover(DaemonAddress("http://127.0.0.1:9", dict))
     handover.send_trace("1", "session", f"00-{'ab' * 16}-{'cd' * 8}-01", None)
     assert handover.flush(10)
-    assert handover.unserved == {"trace"}
+    assert handover.unserved == {"trace", "annotations"}

@@ -37,7 +37,7 @@ def test_the_documented_configuration_is_one(tmp_path):
     found = configuration_from(yaml.safe_load(example), "docs/configuration.md")
     assert found.devices[0].name == "FRESNEL"
     defaults = Configuration()
-    for section in ("api", "metrics", "scheduler", "telemetry"):
+    for section in ("api", "metrics", "scheduler", "slurm", "telemetry"):
         documented = getattr(found, section).model_dump(exclude_unset=True)
         for key, value in documented.items():
             assert value == getattr(getattr(defaults, section), key), f"{section}.{key} is not its default"

@@ -11,8 +11,9 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 
 from qwatch.telemetry import device_metrics, job_metrics, own_metrics
-from qwatch.telemetry.catalogue import Kind, Metric
+from qwatch.telemetry.catalogue import Kind, Label, Metric
 from qwatch.telemetry.instruments import Instruments
+from qwatch.telemetry.series_guard import SeriesGuard
 
 
 @pytest.fixture
@@ -89,3 +90,33 @@ def test_first_use_by_many_threads_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         assert len(list(pool.map(use, range(8)))) == 8
     assert instruments.value(job_metrics.SUBMITTED, qpu_id="FRESNEL", job_class="test") == 8
+
+
+def test_what_would_make_too_many_series_is_left_out_and_counted() -> None:
+    things = Metric("qwatch.test.things", Kind.COUNTER, "{thing}", "Things", (Label("place", None, "where"),))
+    times = Metric("qwatch.test.times", Kind.HISTOGRAM, "s", "Times", (Label("place", None, "where"),), (1.0,))
+    instruments = Instruments(CollectorRegistry(), SeriesGuard(3))
+    for round_ in range(2):
+        for place in range(10):
+            instruments.add(things, place=str(place))
+            instruments.observe(times, 0.5, place=str(place))
+        for metric in (things, times):
+            left_out = instruments.value(own_metrics.SERIES_DROPPED, metric=metric.prometheus_name)
+            assert left_out == 7 * (round_ + 1)
+    text = generate_latest(instruments.registry).decode()
+    assert text.count("qwatch_test_things_total{") == 3
+    assert text.count("qwatch_test_times_seconds_count{") == 3
+    assert instruments.value(things, place="2") == 2
+
+
+def test_an_own_limit_for_each_device() -> None:
+    guard = SeriesGuard(3, devices=100)
+    assert guard.limit(job_metrics.SUBMITTED) == 300
+    assert guard.limit(own_metrics.COLLECTOR_SUCCESS) == 3
+
+
+def test_the_count_of_what_is_left_out_is_bounded_too() -> None:
+    instruments = Instruments(CollectorRegistry(), SeriesGuard(3))
+    for number in range(10):
+        instruments.dropped(Metric(f"site.m{number}", Kind.GAUGE, "", "help"))
+    assert generate_latest(instruments.registry).decode().count("qwatch_series_dropped_total{") == 3
