@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import device, jobs, objectives, queue, qwatch_itself
+from . import device, jobs, objectives, quality, queue, qwatch_itself
 from .configuration import Configuration
 from .rule import AlertingRule, Severity
 
@@ -12,6 +12,7 @@ AREAS = {
     "device": device.alerts,
     "queue": queue.alerts,
     "jobs": jobs.alerts,
+    "quality": quality.alerts,
     "objectives": objectives.alerts,
     "qwatch": qwatch_itself.alerts,
 }

@@ -80,6 +80,9 @@ class Configuration:
     )
     """How long the oldest job of a class may have waited."""
     oldest_job_for: Duration = _T("5m")
+    session_idle_window: Duration = _T("5m")
+    session_idle_for: Duration = _T("30m")
+    """Sessions that are held for so long, while nothing is asked of an idle device, block it."""
     growing_window: Duration = _T("1h")
     growing_factor: float = 2.0
     """The queue is this many times as long as it was a window ago."""
@@ -99,6 +102,22 @@ class Configuration:
     client_errors: int = 5
     """Fewer errors of the client library within the window are not looked at."""
 
+    # Calibration and quality.
+    calibration_overdue: float = 1.2
+    """A calibration is overdue when it is so many of its intervals old."""
+    calibration_window: Duration = _T("1d")
+    calibration_failures: int = 2
+    rabi_deviation: float = 0.03
+    """The Rabi frequency may differ from the nominal one by this share."""
+    readout_factor: float = 1.5
+    """Readout errors may be so many times what the device is specified for."""
+    benchmark_fidelity: float = 0.9
+    quality_sigmas: float = 4.0
+    """Beyond doubt is what exceeds its limit, and is so many of its own standard deviations."""
+    quality_for: Duration = _T("5m")
+    probe_window: Duration = _T("3h")
+    probe_failures: int = 2
+
     # qwatch itself.
     loop_age: Duration = _T("2m")
     """The dispatch loop turns at least this often while no job runs."""
@@ -112,6 +131,11 @@ class Configuration:
     api_errors: int = 3
     """Fewer errors within ``rate_window`` are not looked at."""
     api_for: Duration = _T("2m")
+    ledger_share: float = 0.01
+    ledger_window: Duration = _T("1d")
+    ledger_seconds: float = 60.0
+    """The ledger may differ from the counters by the larger of this and a share of the window."""
+    ledger_for: Duration = _T("15m")
     disk_free_share: float = 0.05
     disk_window: Duration = _T("6h")
     """The time from which it is extrapolated when the disk will be full."""

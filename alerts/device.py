@@ -96,6 +96,19 @@ def qpu_in_maintenance(configuration: Configuration) -> AlertingRule:
     )
 
 
+def qpu_maintenance_overrun(configuration: Configuration) -> AlertingRule:
+    """Return the alert for maintenance that goes on beyond its announced end."""
+    return AlertingRule(
+        name="QPUMaintenanceOverrun",
+        severity=Severity.WARNING,
+        team=Team.OPERATIONS,
+        summary="Maintenance of a QPU goes on beyond its announced end.",
+        description="The maintenance of {{ $labels.qpu_id }} was to end {{ $value | humanizeDuration }} ago.",
+        expression=f"time() - {latest(configuration, device.MAINTENANCE_END)}"
+        f" > {configuration.maintenance_overrun.seconds:g}",
+    )
+
+
 def qpu_flapping(configuration: Configuration) -> AlertingRule:
     """Return the alert for a device that goes away and comes back all the time."""
     online = select(
@@ -163,6 +176,7 @@ def alerts(configuration: Configuration) -> list[AlertingRule]:
         qpu_telemetry_absent,
         qpu_paused_too_long,
         qpu_in_maintenance,
+        qpu_maintenance_overrun,
         qpu_flapping,
         qpu_utilization_low,
         qpu_clock_skew,

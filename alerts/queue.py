@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..telemetry import device_metrics as device
 from ..telemetry import job_metrics as job
 from ..telemetry import labels
-from ..telemetry.promql import matchers, one_of
+from ..telemetry.promql import matchers, one_of, select
 from ..telemetry.recorded_series import PENDING
 from .configuration import Configuration
 from .recording import time_rate
@@ -18,6 +18,7 @@ from .rule import (
     Severity,
     Team,
     latest,
+    without,
 )
 
 
@@ -88,7 +89,35 @@ and
     )
 
 
+def qpu_session_idle_blocking(configuration: Configuration) -> AlertingRule:
+    """Return the alert for sessions that keep an idle device from others, who wait outside of the queue."""
+    window = configuration.session_idle_window
+    idle = select(job.SESSION_IDLE, configuration.selector, str(window))
+    held = f"({latest(configuration, job.SESSIONS_ACTIVE)} > 0)"
+    still = f"{time_rate(configuration)}{matchers(device.TIME, {labels.ACTIVITY.name: 'idle'})}"
+    return AlertingRule(
+        name="QPUSessionIdleBlocking",
+        severity=Severity.WARNING,
+        team=Team.OPERATIONS,
+        summary="Sessions are held for nothing, and may keep others from a QPU.",
+        description="{{ $labels.qpu_id }} has stood still, and all of its sessions ({{ $value }}) have asked "
+        f"nothing of it, for {configuration.session_idle_for}. Whoever needs a licence waits meanwhile.",
+        expression=f"""{held}
+and
+  sum {without(*configuration.replaced_labels)} (rate({idle})) >= 0.9 * {held}
+and
+  sum without (activity) ({still}) > 0.9""",
+        lasting=configuration.session_idle_for,
+        follows=(DOWN, MAINTENANCE),
+    )
+
+
 def alerts(configuration: Configuration) -> list[AlertingRule]:
     """Return the alerts about the queue."""
-    made = (qpu_idle_with_backlog, qpu_queue_oldest_job_too_old, qpu_queue_growing)
+    made = (
+        qpu_idle_with_backlog,
+        qpu_queue_oldest_job_too_old,
+        qpu_queue_growing,
+        qpu_session_idle_blocking,
+    )
     return [make(configuration) for make in made]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from ..telemetry import device_metrics as device
 from ..telemetry import host_metrics as host
 from ..telemetry import job_metrics as job
 from ..telemetry import own_metrics as own
-from ..telemetry.promql import matchers, select
+from ..telemetry.promql import matchers, none_of, select
 from .configuration import Configuration
 from .rule import AlertingRule, Severity, Team, counted, latest, without
 
@@ -139,6 +140,24 @@ or
     )
 
 
+def ledger_mismatch(configuration: Configuration) -> AlertingRule:
+    """Return the alert for counters and ledger that tell different times: one of them is wrong."""
+    known = matchers(own.LEDGER_DIFFERENCE, {**configuration.selector, "activity": none_of("unknown")})
+    replaced = without(*configuration.replaced_labels)
+    grown = counted(configuration, device.TIME, configuration.ledger_window)
+    return AlertingRule(
+        name="LedgerMismatch",
+        severity=Severity.WARNING,
+        team=Team.MIDDLEWARE,
+        summary="Metrics and ledger tell different times of a QPU.",
+        description="The {{ $labels.activity }} time of {{ $labels.qpu_id }} differs by "
+        "{{ $value | humanizeDuration }} between metrics and ledger: boards and reports disagree.",
+        expression=f"""max {replaced} (abs({own.LEDGER_DIFFERENCE.prometheus_name}{known}))
+> clamp_min({configuration.ledger_share:g} * {grown}, {configuration.ledger_seconds:g})""",
+        lasting=configuration.ledger_for,
+    )
+
+
 def alerts(configuration: Configuration) -> list[AlertingRule]:
     """Return the alerts about qwatch itself."""
     made = (
@@ -149,5 +168,6 @@ def alerts(configuration: Configuration) -> list[AlertingRule]:
         store_slow,
         api_failing,
         disk_filling,
+        ledger_mismatch,
     )
     return [make(configuration) for make in made]
