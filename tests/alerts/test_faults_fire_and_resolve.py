@@ -42,6 +42,7 @@ WHERE = {
     "QPUJobFailureRateHigh": {"qpu_id": "FAILING"},
     "QRMIErrorRateHigh": {"resource_type": "pasqal-local"},
     "QwatchSchedulerStalled": {"qpu_id": "HANGING"},
+    "QwatchCollectorFailing": {"collector": "external:cryostat"},
     "QwatchTelemetryDropped": {"signal": "logs"},
     "QwatchAPIFailing": {},
     "QwatchStoreSlow": {"operation": "write"},
@@ -61,6 +62,7 @@ class Stand:
     lost: Any
     alerting: Any
     loki: FakeLoki
+    cryostat: Cryostat
     sequence: str
     token: str
     ended: threading.Event = field(default_factory=threading.Event)
@@ -116,6 +118,29 @@ class Munged:
             self._process.wait(30)
 
 
+class Cryostat:
+    """A file of the site's own that a control system writes every half second, until it stops."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.writes = threading.Event()
+        self.writes.set()
+        self._ended = threading.Event()
+        self._write()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _write(self) -> None:
+        self.file.write_text("# TYPE site_pressure_pascals gauge\nsite_pressure_pascals 1e-9\n")
+
+    def _work(self) -> None:
+        while not self._ended.wait(0.5):
+            if self.writes.is_set():
+                self._write()
+
+    def close(self) -> None:
+        self._ended.set()
+
+
 class LateReplies(threading.Event):
     """Has a device answer a POST after eight seconds: nearly all of its time goes by without an execution."""
 
@@ -159,8 +184,11 @@ def stand(
     munge = Munged(require_program("munged", "munge"), tmp_path_factory.mktemp("munge"))
     munge.start()
     loki = FakeLoki()
+    cryostat = Cryostat(tmp_path_factory.mktemp("cryostat") / "pressure.prom")
+    source = {"name": "cryostat", "file": str(cryostat.file), "interval": 1, "stale_after": 3}
     with contextlib.ExitStack() as exits:
         exits.callback(munge.stop)
+        exits.callback(cryostat.close)
         exits.callback(loki.server.server_close)
         exits.callback(loki.server.shutdown)
         enter = exits.enter_context
@@ -169,7 +197,7 @@ def stand(
         # Its time stamps are this host's, and its configuration says that they are Tokyo's.
         next(item for item in given if item["name"] == "SKEWED")["timezone"] = "Asia/Tokyo"
         given[0]["default"] = True
-        daemon = enter(run_daemon(devices=given, telemetry={"loki_url": loki.url}))
+        daemon = enter(run_daemon(devices=given, telemetry={"loki_url": loki.url}, external=[source]))
         other = enter(run_device())
         guarded = enter(
             run_daemon(
@@ -180,7 +208,8 @@ def stand(
         )
         lost = enter(run_daemon(devices=[device_at(other.url, "LOST")]))
         alerting = enter(run_alerting(daemon.metrics_url, lost.metrics_url, patiently=[guarded.metrics_url]))
-        made = Stand(daemon, devices, guarded, munge, lost, alerting, loki, sequence_text, daemon.acquire())
+        token = daemon.acquire()
+        made = Stand(daemon, devices, guarded, munge, lost, alerting, loki, cryostat, sequence_text, token)
         exits.callback(made.ended.set)
         yield made
 
@@ -212,6 +241,7 @@ def broken(healthy: Stand) -> Stand:
     stand.submit("SKEWED", 100)
     stand.repeat(lambda: stand.summary(10), 4.0)
     stand.loki.status = 400
+    stand.cryostat.writes.clear()
     _hang(stand, "HANGING")
 
     def flap() -> None:
@@ -240,6 +270,7 @@ def mended(broken: Stand) -> Stand:
     devices["FAILING"].error = None
     _open(stand, "PAUSED", True)
     stand.loki.status = 204
+    stand.cryostat.writes.set()
     for held in stand.held:
         held.close()
     devices["HANGING"].start()

@@ -34,7 +34,10 @@ AWAITING_A_BOARD = {
     "qwatch_store_operation_duration_seconds",
 }
 """Metrics of alerts that no board shows yet; a board that does takes its line away."""
-OF_PROMETHEUS = {"up": {"job", "instance"}, "ALERTS": {"alertname", "alertstate", "severity", "qpu_id"}}
+OF_PROMETHEUS = {
+    "up": {"job", "instance"},
+    "ALERTS": {"alertname", "alertstate", "severity", "team", "qpu_id"},
+}
 SCRAPE_LABELS = {"job", "instance"}
 WORDS = {
     "and",
@@ -117,7 +120,9 @@ def rule_expressions() -> Iterator[tuple[str, str]]:
 
 def runbook_expressions() -> Iterator[tuple[str, str]]:
     for page in sorted(RUNBOOKS.glob("*.md")):
-        for number, query in enumerate(re.findall(r"'query=([^']+)'", page.read_text(encoding="utf-8"))):
+        text = page.read_text(encoding="utf-8")
+        asked = re.findall(r"'query=([^']+)'|promtool query instant \S+ '([^']+)'", text)
+        for number, query in enumerate(first or second for first, second in asked):
             yield f"{page.stem}: query {number}", query
 
 
