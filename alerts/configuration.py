@@ -44,6 +44,10 @@ class Configuration:
     evaluation_interval: Duration = _T("30s")
     rate_window: Duration = _T("5m")
     """Window of recorded rates: at least four scrapes."""
+    drift_window: Duration = _T("1h")
+    drift_baseline: Duration = _T("7d")
+    """Drift is the mean of a quality over the first, minus its mean over the second."""
+    drift_interval: Duration = _T("5m")
 
     # Devices.
     down_for: Duration = _T("2m")

@@ -19,7 +19,7 @@ from . import objectives
 from .alerting import AREAS
 from .alertmanager import alertmanager
 from .configuration import Configuration
-from .recording import recording_rules
+from .recording import drift_rules, recording_rules
 
 ROOM = Path(__file__).parent
 FILE = ROOM / "rules" / "qwatch.yaml"
@@ -50,6 +50,7 @@ def rules(configuration: Configuration) -> dict[str, object]:
     recorded = [rule.as_yaml() for rule in recording_rules(configuration)]
     steps = [rule.as_yaml() for rule in objectives.step_rules(configuration)]
     budgets = [rule.as_yaml() for rule in objectives.recording_rules(configuration)]
+    drifts = [rule.as_yaml() for rule in drift_rules(configuration)]
     step = str(configuration.window(STEP))
     return {
         "groups": [
@@ -64,6 +65,7 @@ def rules(configuration: Configuration) -> dict[str, object]:
                 }
                 for area, make in AREAS.items()
             ),
+            {"name": "qwatch.recording.drift", "interval": str(configuration.drift_interval), "rules": drifts},
         ]
     }
 

@@ -112,7 +112,9 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def process(command: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], log: Path, environment: dict[str, str] | None = None, **options: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command with its output in ``log``; stop it at the end, or with us."""
     with log.open("ab") as output:
         started = subprocess.Popen(
@@ -120,7 +122,7 @@ def process(command: list[str], log: Path, **options: Any) -> Iterator[subproces
             stdout=output,
             stderr=subprocess.STDOUT,
             process_group=0,
-            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid()), **(environment or {})},
             **options,
         )
     try:
@@ -152,11 +154,14 @@ def running(
     device_command: list[str] | None = None,
     device_port: int | None = None,
     devices: int = 1,
+    telemetry: dict[str, Any] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Iterator[Stack]:
     """Run a device and a daemon, and wait until both serve.
 
     ``duration`` is what a timed device takes per job (see timed_device.py); ``device_command`` runs another
-    device on ``device_port``; ``directory`` holds a store from before; several ``devices`` are all that one.
+    device on ``device_port``; ``directory`` holds a store from before; several ``devices`` are all that one;
+    ``telemetry`` is that section of the configuration.
     """
     stop_on_signals()
     with contextlib.ExitStack() as exits:
@@ -167,24 +172,27 @@ def running(
         wait_for(f"http://127.0.0.1:{device_port}/api/v1/system/operational", device, place / "device.log")
         api, metrics, auth = free_port(), free_port(), auth_here()
         configuration = place / "qwatch.yaml"
-        content = _configuration(place, api, metrics, device_port, auth)
+        content = _configuration(place, api, metrics, device_port, auth, telemetry)
         content["devices"] += [
             content["devices"][0] | {"name": f"{workload.DEVICE}_{number}"} for number in range(2, devices + 1)
         ]
         configuration.write_text(yaml.safe_dump(content))
         serve = [sys.executable, "-m", "qwatch.cli.main", "serve", "--config", str(configuration)]
-        daemon = exits.enter_context(process(serve, place / "daemon.log"))
+        daemon = exits.enter_context(process(serve, place / "daemon.log", environment))
         stack = Stack(place, api, metrics, device_port, auth, daemon, device)
         wait_for(f"{stack.metrics_url}/readyz", daemon, place / "daemon.log")
         _wait_until_seen(stack, "online" if status == "UP" else "offline")
         yield stack
 
 
-def _configuration(place: Path, api: int, metrics: int, device: int, auth: str) -> dict[str, Any]:
+def _configuration(
+    place: Path, api: int, metrics: int, device: int, auth: str, telemetry: dict[str, Any] | None
+) -> dict[str, Any]:
     return {
         "api": {"port": api, "auth": auth, "user_sessions": True, "token_file": str(place / "token")},
         "store": {"url": f"sqlite:///{place / 'qwatch.db'}"},
         "metrics": {"port": metrics},
+        "telemetry": telemetry or {},
         "devices": [{"name": workload.DEVICE, "url": f"http://127.0.0.1:{device}", "simulator": True}],
     }
 

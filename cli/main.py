@@ -71,13 +71,25 @@ def up(
 @application.command()
 def serve(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="the configuration, YAML")],
-    role: Annotated[str, typer.Option("--role", help="which part to run; 'all' for now")] = "all",
+    role: Annotated[
+        str, typer.Option("--role", help="all, or observer: only look at another scheduler or a resource")
+    ] = "all",
 ) -> None:
-    """Run the daemon: the job API, the dispatcher, /metrics."""
-    if role != "all":
-        raise typer.BadParameter(f"{role!r} is not a role; there is 'all'", param_hint="--role")
+    """Run the daemon: the job API, the dispatcher, /metrics; or, as an observer, /metrics alone."""
+    if role in ("api", "dispatcher"):
+        raise typer.BadParameter(
+            f"{role!r} is not built yet; there are 'all' and 'observer'", param_hint="--role"
+        )
+    if role not in ("all", "observer"):
+        raise typer.BadParameter(f"{role!r} is not a role; there are 'all' and 'observer'", param_hint="--role")
     _needs("daemon", "alembic", "fastapi", "pydantic_settings")
     from ..daemon.configuration import load_configuration
+
+    if role == "observer":
+        from ..daemon.observer_service import serve_observer
+
+        serve_observer(load_configuration(config))
+        return
     from ..daemon.service import serve as serve_daemon
 
     serve_daemon(load_configuration(config))
@@ -185,6 +197,32 @@ def cancel(number: Annotated[int, typer.Argument(metavar="ID")], qpu: QpuOption 
     from .jobs import cancel_job
 
     cancel_job(number, qpu)
+
+
+@application.command()
+def push(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE|DIR]...", help="default: QWATCH_TRACE_DIRECTORY")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="URL", help="the receiver; default: OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ] = None,
+    protocol: Annotated[str | None, typer.Option("--protocol", help="http/protobuf (default) or grpc")] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="NAME=VALUE", help="for tenant and authentication")
+    ] = None,
+    patience: Annotated[
+        float,
+        typer.Option("--patience", metavar="SECONDS", help="how long to ask again a receiver that is down"),
+    ] = 30.0,
+    again: Annotated[bool, typer.Option("--again", help="send also what was sent before")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Send telemetry that was written to files (QWATCH_TRACE_DIRECTORY) to an OTLP receiver, each once."""
+    from .push import push_files
+
+    raise typer.Exit(push_files(paths or [], to, protocol, header or [], patience, again, as_json))
 
 
 @application.command()

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.exceptions import SettingsError
 
+from ..collectors.observer.settings import ObserverSettings
 from ..collectors.settings import ExternalSettings, SlurmSettings
 from ..exporters.settings import MetricsSettings, TelemetrySettings
 from ..scheduler.errors import ConfigurationError
@@ -37,6 +38,7 @@ class Configuration(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     devices: list[DeviceSettings] = Field(default_factory=list)
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
+    observer: ObserverSettings = Field(default_factory=ObserverSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     slurm: SlurmSettings = Field(default_factory=SlurmSettings)

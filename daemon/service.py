@@ -8,6 +8,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -23,13 +24,17 @@ from ..collectors.device import DeviceCollector
 from ..collectors.external import ExternalCollector
 from ..collectors.host import HostCollector
 from ..collectors.interface import Collector
+from ..collectors.quality import QualityCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.registry import CollectorSet
 from ..collectors.slurm import SlurmCollector
 from ..exporters.prometheus import metrics_application
 from ..exporters.start import start_exporters
+from ..exporters.web_access import BasicAuthentication, WebAccess
+from ..exporters.web_config import WebConfigurationError
 from ..scheduler.api.application import authenticator_for, create_api
 from ..scheduler.errors import ConfigurationError
+from ..scheduler.quality.service import QualityService
 from ..scheduler.scheduler import Scheduler
 from ..telemetry import own_metrics
 from ..telemetry.catalogue import Source, catalogue
@@ -63,6 +68,7 @@ def serve(configuration: Configuration) -> None:
         ConfigurationError: it cannot start as configured; nothing was started.
     """
     _check(configuration)
+    access = _web_access(configuration)
     api_socket = listen(configuration.api.host, configuration.api.port, "api.port")
     metrics_socket = listen(configuration.metrics.host, configuration.metrics.port, "metrics.port")
     with (
@@ -70,11 +76,14 @@ def serve(configuration: Configuration) -> None:
         contextlib.closing(metrics_socket),
         asyncio.Runner(loop_factory=_event_loop) as runner,
     ):
-        runner.run(_serve(configuration, api_socket, metrics_socket))
+        runner.run(_serve(configuration, api_socket, metrics_socket, access))
 
 
 async def _serve(
-    configuration: Configuration, api_socket: socket.socket, metrics_socket: socket.socket
+    configuration: Configuration,
+    api_socket: socket.socket,
+    metrics_socket: socket.socket,
+    access: WebAccess | None,
 ) -> None:
     registry = CollectorRegistry()
     guard = SeriesGuard(configuration.metrics.most_series, len(configuration.devices))
@@ -82,7 +91,8 @@ async def _serve(
     for metric in catalogue():
         if metric.source is Source.DAEMON and is_open(metric):
             instruments.add(own_metrics.SERIES_DROPPED, 0, metric=metric.prometheus_name)
-    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
+    host, port = socket.gethostname(), metrics_socket.getsockname()[1]
+    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments, f"{host}:{port}")
     scheduler = Scheduler(
         configuration.api,
         configuration.store,
@@ -90,11 +100,13 @@ async def _serve(
         configuration.scheduler,
         instruments,
     )
+    quality = QualityService(scheduler)
     collectors = CollectorSet(
         [
             HostCollector(_store_path(configuration)),
             DeviceCollector(scheduler),
             QueueCollector(scheduler),
+            QualityCollector(scheduler, quality),
             BuildInfoCollector(scheduler.schema_revision),
             *_optional_collectors(configuration, scheduler),
         ],
@@ -108,12 +120,17 @@ async def _serve(
     await scheduler.start()
     await authenticator.load()
     collectors.start()
+    quality.start()
+    exporters.begin_metrics()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
     gc.freeze()
     health = Health(scheduler)
-    metrics = Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))])
-    servers = [_server(create_api(scheduler, authenticator)), _server(metrics)]
+    metrics: ASGIApp = Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))])
+    if access is not None:
+        metrics = BasicAuthentication(metrics, access)
+    tls = None if access is None else access.tls
+    servers = [_server(create_api(scheduler, authenticator)), _server(metrics, tls)]
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -126,7 +143,7 @@ async def _serve(
         "qwatch %s serves the job API on %s and metrics on %s (auth: %s)",
         version("qwatch"),
         _address(api_socket),
-        _address(metrics_socket),
+        _address(metrics_socket, "http" if tls is None else "https"),
         configuration.api.auth,
     )
     if configuration.api.auth == "local":
@@ -138,6 +155,7 @@ async def _serve(
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
+            await quality.stop()
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")
@@ -175,20 +193,31 @@ def _check(configuration: Configuration) -> None:
         )
 
 
-def _server(application: ASGIApp) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            application,
-            loop="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            # The sender's address is checked, so no header may tell another one.
-            proxy_headers=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-        )
+def _web_access(configuration: Configuration) -> WebAccess | None:
+    file = configuration.metrics.web_config_file
+    if file is None:
+        return None
+    try:
+        return WebAccess(file)
+    except WebConfigurationError as error:
+        raise ConfigurationError(f"metrics.web_config_file: {error}") from error
+
+
+def _server(application: ASGIApp, tls: ssl.SSLContext | None = None) -> _Server:
+    settings = uvicorn.Config(
+        application,
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # The sender's address is checked, so no header may tell another one.
+        proxy_headers=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
+    settings.load()
+    settings.ssl = tls
+    return _Server(settings)
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
@@ -205,6 +234,6 @@ def _store_path(configuration: Configuration) -> Path:
     return found if found.exists() else Path()
 
 
-def _address(bound: socket.socket) -> str:
+def _address(bound: socket.socket, scheme: str = "http") -> str:
     host, port = bound.getsockname()[:2]
-    return f"http://{host}:{port}"
+    return f"{scheme}://{host}:{port}"

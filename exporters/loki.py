@@ -15,15 +15,13 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Mapping
 
+from ..telemetry.bounded_gate import DropCounter, ignore_drop
 from .loki_lines import Line, LineFormatter, payload
 from .loki_push import Answer, LokiPush, Verdict
 
 logger = logging.getLogger(__name__)
-
-DropCounter = Callable[[str, int], None]
-"""Called with a reason of ``qwatch_telemetry_dropped_total`` and the number of lines."""
 
 DROP_REASONS = ("queue_full", "refused", "unreachable", "too_old", "invalid", "shutdown")
 DEFAULT_SECONDS = 2.0
@@ -31,11 +29,7 @@ BATCH_LINES = 1000
 BATCH_BYTES = 2**20
 MOST_BYTES = 64 * 2**20
 FIRST_BACKOFF = 0.5
-LONGEST_BACKOFF = 30.0
-
-
-def _ignore_drop(reason: str, count: int) -> None:
-    """Drop without counting."""
+LONGEST_BACKOFF = 10.0
 
 
 class LokiHandler(logging.Handler):
@@ -63,18 +57,19 @@ class LokiHandler(logging.Handler):
         url: str,
         service_name: str,
         *,
+        identity: Mapping[str, str] | None = None,
         tenant: str | None = None,
         auth: tuple[str, str] | None = None,
         capacity: int = 10_000,
         timeout: float = 5.0,
         interval: float = 1.0,
         retry_seconds: float = 300.0,
-        dropped: DropCounter = _ignore_drop,
+        dropped: DropCounter = ignore_drop,
         level: int = logging.NOTSET,
     ) -> None:
         super().__init__(level)
         self._push = LokiPush(url, tenant, auth, timeout)
-        self._lines = LineFormatter(service_name)
+        self._lines = LineFormatter(service_name, identity)
         self._capacity = capacity
         self._interval = interval
         self._retry_seconds = retry_seconds

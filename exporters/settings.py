@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from ..telemetry.otlp import GRPC, OtlpTarget, check_grpc
+
 
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
@@ -41,6 +43,10 @@ class MetricsSettings(BaseModel):
 
     host: str = Field("127.0.0.1", description="address to listen on for scrapes")
     port: int = Field(8007, ge=0, le=65535, description="port to listen on for scrapes; 0 takes a free one")
+    web_config_file: Path | None = Field(
+        None,
+        description="TLS and basic authentication: a web configuration file as other exporters use",
+    )
     disabled_collectors: tuple[str, ...] = Field(
         (), description="collectors to switch off by name, for example 'host' where node_exporter runs"
     )
@@ -58,18 +64,29 @@ class TelemetrySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     otlp_endpoint: OtlpUrl | None = Field(
-        None, description="base address of an OTLP/HTTP receiver for spans, for example http://tempo:4318"
+        None, description="base address of an OTLP receiver for spans, for example http://tempo:4318"
     )
+    otlp_protocol: Literal["http/protobuf", "grpc"] | None = Field(
+        None, description="how OTLP is spoken; default: OTEL_EXPORTER_OTLP_PROTOCOL, else http/protobuf"
+    )
+    otlp_headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="headers of OTLP requests, for tenant and authentication"
+    )
+    otlp_metrics: bool = Field(False, description="send the daemon's metrics by OTLP too")
+    otlp_metrics_interval: float = Field(60.0, ge=0.1, le=3600, description="seconds between two sends of them")
     trace_directory: Path | None = Field(
         None, description="folder for spans in files (OTLP JSON Lines), with or without a receiver"
     )
     span_limit: int = Field(4096, ge=1, description="most spans that wait for their receiver")
+    logs: Literal["loki", "otlp", "stdout"] | None = Field(
+        None, description="where logs go, one place only; default: loki where loki_url is set, else stdout"
+    )
     loki_url: HttpUrl | None = Field(None, description="address of Loki, for example http://loki:3100")
     loki_tenant: str | None = Field(None, min_length=1, description="tenant (X-Scope-OrgID) of a shared Loki")
     loki_user: str | None = Field(None, min_length=1, description="user for basic authentication at Loki")
     loki_password: SecretStr | None = Field(None, description="password for basic authentication at Loki")
     loki_timeout: float = Field(5.0, gt=0, le=60, description="seconds to wait for an answer of Loki")
-    log_capacity: int = Field(10_000, ge=1, description="most log lines that wait for Loki")
+    log_capacity: int = Field(10_000, ge=1, description="most log lines that wait for Loki or OTLP")
     log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
         "info", description="lowest level that is logged"
     )
@@ -78,8 +95,35 @@ class TelemetrySettings(BaseModel):
         3.0, ge=0, le=60, description="longest time that an exit waits for telemetry to be sent"
     )
 
+    @property
+    def log_destination(self) -> Literal["loki", "otlp", "stdout"]:
+        """The one place that logs go to."""
+        return self.logs or ("stdout" if self.loki_url is None else "loki")
+
+    @property
+    def otlp(self) -> OtlpTarget:
+        """Where OTLP goes, as far as the configuration tells."""
+        headers = {name: value.get_secret_value() for name, value in self.otlp_headers.items()}
+        return OtlpTarget(self.otlp_endpoint, self.otlp_protocol, headers)
+
     @model_validator(mode="after")
     def _check_loki_credentials(self) -> TelemetrySettings:
         if (self.loki_user is None) != (self.loki_password is None):
             raise ValueError("loki_user and loki_password are given together or not at all")
+        return self
+
+    @model_validator(mode="after")
+    def _check_destinations(self) -> TelemetrySettings:
+        if self.logs == "loki" and self.loki_url is None:
+            raise ValueError("logs: loki needs loki_url")
+        if self.logs == "otlp":
+            if not self.otlp.names("logs"):
+                raise ValueError("logs: otlp needs otlp_endpoint")
+            self.otlp.protocol_of("logs")
+        if self.otlp_metrics:
+            if not self.otlp.names("metrics"):
+                raise ValueError("otlp_metrics needs otlp_endpoint")
+            self.otlp.protocol_of("metrics")
+        if self.otlp_protocol == GRPC:
+            check_grpc()
         return self

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from ..telemetry.identity import identity_attributes, program_attributes
 from ..telemetry.redaction import redact
 from ..telemetry.trace_context import TRACEPARENT, format_traceparent
 from ..telemetry.tracing import TRACE_DIRECTORY, Tracing, configure_tracing
@@ -79,7 +80,11 @@ def run_program(
     tracing = Tracing()
     if directory or has_destination(environment):
         with _GUARD:
-            tracing = configure_tracing(SERVICE_NAME, trace_directory=Path(directory) if directory else None)
+            tracing = configure_tracing(
+                SERVICE_NAME,
+                resource_attributes=identity_attributes() | program_attributes(),
+                trace_directory=Path(directory) if directory else None,
+            )
     try:
         with (
             ForwardedSignals() as signals,

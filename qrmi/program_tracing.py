@@ -48,10 +48,13 @@ def trace_this_program() -> None:
 @functools.cache
 def _configure(process: int) -> Tracing:
     # Imported here: a program that sets up its own SDK, or none, has no use for ours.
+    from ..telemetry.identity import program_attributes
     from ..telemetry.tracing import configure_tracing
     from .sigterm import flush_on_sigterm
 
-    tracing = configure_tracing(service_name=program_name(), export_metrics=True)
+    tracing = configure_tracing(
+        service_name=program_name(), resource_attributes=program_attributes(), export_metrics=True
+    )
     if tracing.owned:
         flush_on_sigterm(lambda: _end(tracing))
     return tracing

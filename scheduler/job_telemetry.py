@@ -25,7 +25,8 @@ def initialise(instruments: Instruments, devices: Iterable[str], policy: str) ->
     """Create the series that can occur at 0, so that the first event is not lost to a rate."""
     add = instruments.add
     for name in devices:
-        add(device_metrics.SHOTS, 0, qpu_id=name, outcome="accepted")
+        for outcome in ("accepted", "discarded"):
+            add(device_metrics.SHOTS, 0, qpu_id=name, outcome=outcome)
         for job_class in labels.JOB_CLASSES:
             add(job_metrics.SUBMITTED, 0, qpu_id=name, job_class=job_class)
             for state, reasons in _POSSIBLE_REASONS.items():

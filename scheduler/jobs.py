@@ -23,6 +23,9 @@ _PAYLOAD = select(job_payloads.c.sequence).where(job_payloads.c.job_id == bindpa
 _RESULTS = select(job_results.c.results).where(job_results.c.job_id == bindparam("job_id"))
 
 
+QUALITY_CLASS = "qa"
+"""Class of the site's own quality checks, which wait for everybody else."""
+
 LARGEST_ID = 2**31 - 1
 """QRMI reads a job's number as a signed integer of 32 bits."""
 
@@ -163,10 +166,14 @@ def of_user(
 
 
 def oldest_pending(connection: Connection, qpu_id: str) -> Job | None:
-    """Return the job that waits longest on a device, or None; an index look-up whatever the history."""
-    row = connection.execute(
-        select(jobs).where(jobs.c.qpu_id == qpu_id, _is(JobState.PENDING)).order_by(jobs.c.id).limit(1)
-    ).first()
+    """Return the job that waits longest on a device, or None; an index look-up whatever the history.
+
+    A job of the class ``qa`` is returned only if no other waits.
+    """
+    pending = select(jobs).where(jobs.c.qpu_id == qpu_id, _is(JobState.PENDING)).order_by(jobs.c.id).limit(1)
+    row = connection.execute(pending.where(jobs.c.job_class != QUALITY_CLASS)).first()
+    if row is None:
+        row = connection.execute(pending).first()
     return None if row is None else _job(row)
 
 

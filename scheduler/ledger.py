@@ -101,11 +101,13 @@ def append_jobs(connection: Connection, found: Sequence[LedgerJob]) -> int:
     if not found:
         return 0
     dialect_insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = dialect_insert(ledger_jobs).on_conflict_do_nothing(index_elements=["source", "qpu_id", "job"])
-    appended = 0
-    for job in found:
-        appended += connection.execute(statement, asdict(job)).rowcount
-    return appended
+    # What is returned is counted: drivers do not tell how many rows an insert wrote.
+    statement = (
+        dialect_insert(ledger_jobs)
+        .on_conflict_do_nothing(index_elements=["source", "qpu_id", "job"])
+        .returning(ledger_jobs.c.id)
+    )
+    return sum(connection.execute(statement, asdict(job)).first() is not None for job in found)
 
 
 def append_quality(connection: Connection, samples: Sequence[QualitySample]) -> None:

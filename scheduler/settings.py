@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..telemetry.labels import JOB_CLASSES
+from .quality.settings import QualitySettings
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -129,6 +130,9 @@ class DeviceSettings(Section):
     simulator: bool = Field(False, description="whether it is an emulator")
     vendor: str = Field("unknown", description="for qpu_info")
     technology: str = Field("unknown", description="for qpu_info, for example neutral-atom")
+    quality: QualitySettings = Field(
+        default_factory=QualitySettings, description="how the device's quality is measured"
+    )
 
     @model_validator(mode="after")
     def _has_an_address(self) -> DeviceSettings:

@@ -31,6 +31,8 @@ class Source(StrEnum):
     """The daemon's /metrics."""
     PROGRAM = "program"
     """The user's process, by OTLP: the daemon never has it."""
+    OBSERVER = "observer"
+    """The /metrics of a daemon in the role of an observer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,27 @@ class Metric:
 
 def groups() -> tuple[tuple[str, tuple[Metric, ...]], ...]:
     """Return what each file of metrics is about, and its metrics, in the order of the reference."""
-    from . import client_metrics, device_metrics, host_metrics, job_metrics, own_metrics, slurm_metrics
+    from . import (
+        client_metrics,
+        device_metrics,
+        host_metrics,
+        job_metrics,
+        observer_metrics,
+        own_metrics,
+        quality_metrics,
+        slurm_metrics,
+    )
 
-    modules = (device_metrics, job_metrics, client_metrics, slurm_metrics, host_metrics, own_metrics)
+    modules = (
+        device_metrics,
+        quality_metrics,
+        job_metrics,
+        client_metrics,
+        slurm_metrics,
+        host_metrics,
+        own_metrics,
+        observer_metrics,
+    )
     return tuple((str(module.__doc__), module.METRICS) for module in modules)
 
 

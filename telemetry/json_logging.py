@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -17,9 +18,10 @@ from .redaction import redact
 class JsonFormatter(logging.Formatter):
     """Formats a record as JSON: time, level, logger, message, ids of the current span, and known fields."""
 
-    def __init__(self, service_name: str) -> None:
+    def __init__(self, service_name: str, identity: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._service_name = service_name
+        self._identity = dict(identity or {})
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line of JSON."""
@@ -30,6 +32,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": message_of(record),
         }
+        line |= self._identity
         line |= trace_fields(record)
         line |= known_fields(record)
         if record.exc_info:
@@ -79,24 +82,29 @@ def trace_fields(record: logging.LogRecord) -> dict[str, str]:
 def known_fields(record: logging.LogRecord) -> dict[str, object]:
     """Return the record's extra fields that the vocabulary knows, strings redacted."""
     found: dict[str, object] = {}
+    given = record.__dict__
     for name in FIELDS:
-        value = getattr(record, name, None)
-        if value is not None:
+        if (value := given.get(name)) is not None:
             found[name] = value if isinstance(value, int | float) else redact(str(value))
     return found
 
 
 def configure_logging(
-    service_name: str, level: str = "info", style: str = "json", stream: TextIO | None = None
+    service_name: str,
+    level: str = "info",
+    style: str = "json",
+    stream: TextIO | None = None,
+    identity: Mapping[str, str] | None = None,
 ) -> logging.Handler:
     """Send the root logger's records to ``stream`` (standard output) as JSON, or as ``text``.
 
-    Returns the handler, so that a caller can remove it. Raises ValueError for an unknown style or level.
+    ``identity`` (host, version) is in every line of JSON. Returns the handler, so that a caller can remove it.
+    Raises ValueError for an unknown style or level.
     """
     if style not in ("json", "text"):
         raise ValueError(f"log style {style!r} is neither 'json' nor 'text'")
     handler = logging.StreamHandler(stream if stream is not None else sys.stdout)
-    handler.setFormatter(JsonFormatter(service_name) if style == "json" else ConsoleFormatter())
+    handler.setFormatter(JsonFormatter(service_name, identity) if style == "json" else ConsoleFormatter())
     root = logging.getLogger()
     root.setLevel(level.upper())
     root.addHandler(handler)

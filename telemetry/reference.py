@@ -26,7 +26,8 @@ Made from the catalogue in `telemetry/` by `make metrics-reference`; do not edit
 - The name in parentheses is the OpenTelemetry name; the Prometheus name is its standard translation.
 - Units are seconds, bytes, hertz, degrees Celsius, and ratios from 0 to 1. What is not known is absent.
 - A value outside a label's enumeration is told as `other`. A histogram also has `_bucket`, `_sum` and `_count`.
-- They are in the daemon's `/metrics`, except those marked *program*: a user's process sends them by OTLP.
+- They are in the daemon's `/metrics`, except those marked *program*, which a user's process
+  sends by OTLP, and those marked *observer*, which only a daemon in that role has.
 """
 
 
@@ -57,8 +58,8 @@ def _row(metric: Metric) -> str:
     kind = str(metric.kind)
     if metric.exemplars:
         kind += ", exemplars"
-    if metric.source is Source.PROGRAM:
-        kind += ", *program*"
+    if metric.source is not Source.DAEMON:
+        kind += f", *{metric.source}*"
     labels = ", ".join(f"`{name}`" for name in metric.label_names)
     return f"| `{metric.prometheus_name}` (`{metric.name}`) | {kind} | {labels} | {_cell(metric.help)} |"
 

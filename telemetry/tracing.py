@@ -1,9 +1,9 @@
 """Set-up of the OpenTelemetry SDK from the standard ``OTEL_*`` variables.
 
 A program that has set up its own SDK keeps it. Without an endpoint nothing is exported over the network:
-``OTEL_EXPORTER_OTLP_ENDPOINT`` (or ``…_TRACES_ENDPOINT``, ``…_METRICS_ENDPOINT``) switches OTLP over HTTP
-on, ``QWATCH_TRACE_DIRECTORY`` writes spans to files, ``OTEL_TRACES_EXPORTER=none`` and
-``OTEL_SDK_DISABLED=true`` switch off.
+``OTEL_EXPORTER_OTLP_ENDPOINT`` (or ``…_TRACES_ENDPOINT``, ``…_METRICS_ENDPOINT``) switches OTLP on, over HTTP
+or what ``OTEL_EXPORTER_OTLP_PROTOCOL`` says, ``QWATCH_TRACE_DIRECTORY`` writes spans and a program's metrics
+to files, ``OTEL_TRACES_EXPORTER=none`` and ``OTEL_SDK_DISABLED=true`` switch off.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opentelemetry import metrics, trace
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from .bounded_spans import BoundedSpanProcessor, DropCounter, ignore_drop
+from .bounded_gate import DropCounter, ignore_drop
+from .bounded_spans import BoundedSpanProcessor
 from .bounded_work import finish_within
+from .otlp import OtlpTarget, metric_exporter, span_exporter
 from .trace_context import TRACE_DIRECTORY
 
 __all__ = [
@@ -67,6 +70,7 @@ def configure_tracing(
     service_name: str,
     *,
     resource_attributes: Mapping[str, str] | None = None,
+    otlp: OtlpTarget | None = None,
     otlp_endpoint: str | None = None,
     trace_directory: Path | None = None,
     dropped: DropCounter = ignore_drop,
@@ -75,16 +79,16 @@ def configure_tracing(
 ) -> Tracing:
     """Set up the SDK of this process, unless it is disabled or the program has set up its own.
 
-    ``otlp_endpoint`` (base URL) and ``trace_directory`` add to what the environment says.
-    ``export_metrics`` also sends metrics by OTLP, for short-lived programs that cannot be scraped.
+    ``otlp`` (or only its base URL, ``otlp_endpoint``) and ``trace_directory`` add to what the environment says.
+    ``export_metrics`` also sends metrics there, for short-lived programs that cannot be scraped.
     """
     if os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return Tracing()
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return Tracing()
-    exporters = _span_exporters(service_name, otlp_endpoint, trace_directory)
-    from opentelemetry.sdk.resources import Resource
-
+    target = otlp or OtlpTarget(otlp_endpoint)
+    directory = trace_directory or _directory_in_environment()
+    exporters = _span_exporters(service_name, target, directory)
     resource = Resource.create(
         {"service.name": os.environ.get("OTEL_SERVICE_NAME", service_name), **(resource_attributes or {})}
     )
@@ -96,7 +100,7 @@ def configure_tracing(
         tracing.processors.append(processor)
     trace.set_tracer_provider(provider)
     if export_metrics:
-        tracing.meter_provider_shutdown = _configure_metrics(resource, otlp_endpoint)
+        tracing.meter_provider_shutdown = _configure_metrics(resource, target, service_name, directory)
     # A backend that is down is counted, not reported batch by batch.
     for noisy in (
         "opentelemetry.exporter",
@@ -108,9 +112,7 @@ def configure_tracing(
     return tracing
 
 
-def _span_exporters(
-    service_name: str, otlp_endpoint: str | None, trace_directory: Path | None
-) -> list[SpanExporter]:
+def _span_exporters(service_name: str, target: OtlpTarget, directory: Path | None) -> list[SpanExporter]:
     chosen = {name.strip() for name in os.environ.get("OTEL_TRACES_EXPORTER", "").split(",")}
     if "none" in chosen:
         return []
@@ -119,16 +121,12 @@ def _span_exporters(
         from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 
         exporters.append(ConsoleSpanExporter())
-    wanted = "console" not in chosen and (otlp_endpoint or _endpoint_in_environment("TRACES"))
+    wanted = "console" not in chosen and target.names("traces")
     if "otlp" in chosen or wanted:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        endpoint = f"{otlp_endpoint.rstrip('/')}/v1/traces" if otlp_endpoint else None
         try:
-            exporters.append(OTLPSpanExporter(endpoint=endpoint))
+            exporters.append(span_exporter(target))
         except Exception as error:  # a malformed OTEL_ variable must not break the program
             logger.warning("spans are not sent by OTLP: %s: %s", type(error).__name__, error)
-    directory = trace_directory or _directory_in_environment()
     if directory is not None:
         from .trace_file import TraceFileExporter
 
@@ -136,31 +134,32 @@ def _span_exporters(
     return exporters
 
 
-def _configure_metrics(resource: object, otlp_endpoint: str | None) -> Callable[[], object] | None:
+def _configure_metrics(
+    resource: Resource, target: OtlpTarget, service_name: str, directory: Path | None
+) -> Callable[[], object] | None:
     if os.environ.get("OTEL_METRICS_EXPORTER", "") == "none":
         return None
-    if not (otlp_endpoint or _endpoint_in_environment("METRICS")):
+    if not target.names("metrics") and directory is None:
         return None
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
 
     if isinstance(metrics.get_meter_provider(), MeterProvider):
         return None
-    assert isinstance(resource, Resource)
-    endpoint = f"{otlp_endpoint.rstrip('/')}/v1/metrics" if otlp_endpoint else None
-    reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=endpoint))
-    provider = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+    exporters: list[MetricExporter] = []
+    if target.names("metrics"):
+        try:
+            exporters.append(metric_exporter(target))
+        except Exception as error:
+            logger.warning("metrics are not sent by OTLP: %s: %s", type(error).__name__, error)
+    if directory is not None:
+        from .metric_file import MetricFileExporter
+
+        exporters.append(MetricFileExporter(directory, service_name))
+    readers = [PeriodicExportingMetricReader(exporter) for exporter in exporters]
+    provider = MeterProvider(readers, resource=resource, shutdown_on_exit=False)
     metrics.set_meter_provider(provider)
     return provider.shutdown
-
-
-def _endpoint_in_environment(signal: str) -> bool:
-    return any(
-        os.environ.get(name)
-        for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT")
-    )
 
 
 def _directory_in_environment() -> Path | None:

@@ -17,6 +17,7 @@ need npm npm
 need slurmctld slurmctld
 need slurmd slurmd
 need squeue slurm-client
+need psql postgresql
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 

@@ -26,6 +26,8 @@ from .ports import LOOPBACK, choose_port
 DEVICE = "EMU"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
+# Late enough for the workload's first job, soon enough to be on the first board.
+_QUALITY_JOBS = {"enabled": True, "delay": 15.0, "interval": 180.0, "shots": 50}
 _EXAMPLES = ("antiferromagnet", "maximum_independent_set")
 
 
@@ -238,6 +240,7 @@ def _configuration(
                 "shot_rate": options.shot_rate,
                 "vendor": "qwatch",
                 "technology": "neutral-atom",
+                "quality": {"jobs": _QUALITY_JOBS},
             }
         ],
     }

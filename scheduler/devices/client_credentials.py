@@ -18,8 +18,6 @@ _EARLY_SECONDS = 30.0
 class ClientCredentials(httpx.Auth):
     """Adds a bearer token: cached, renewed before it expires, and once more on a 401."""
 
-    requires_response_body = True
-
     def __init__(self, settings: DeviceAuthSettings) -> None:
         self._settings = settings
         try:
@@ -41,12 +39,16 @@ class ClientCredentials(httpx.Auth):
         """Send the request with a token; on a 401 renew the token and send it once more."""
         async with self._lock:
             if self._token is None or time.monotonic() > self._valid_until:
-                self._keep((yield self._token_request()))
+                response = yield self._token_request()
+                await response.aread()
+                self._keep(response)
         request.headers["Authorization"] = f"Bearer {self._token}"
         response = yield request
         if response.status_code == 401:
             async with self._lock:
-                self._keep((yield self._token_request()))
+                renewed = yield self._token_request()
+                await renewed.aread()
+                self._keep(renewed)
             request.headers["Authorization"] = f"Bearer {self._token}"
             yield request
 

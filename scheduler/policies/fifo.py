@@ -1,4 +1,4 @@
-"""First in, first out: the job that waits longest runs whole."""
+"""First in, first out: the job that waits longest runs whole; quality jobs wait for all others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .policy import Choice
 
 
 class FifoPolicy:
-    """Runs jobs in the order of their numbers."""
+    """Runs jobs in the order of their numbers, those of the class ``qa`` only when no other waits."""
 
     name = "fifo"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace as Told
@@ -15,10 +18,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from qwatch.collectors.device import DeviceCollector
 from qwatch.collectors.host import HostCollector
+from qwatch.collectors.observer.collector import ObserverCollector
+from qwatch.collectors.observer.observer import Observer
+from qwatch.collectors.observer.settings import ObserverSettings
 from qwatch.scheduler.devices.adapter import ResourceReport
 from qwatch.scheduler.scheduler import Scheduler
 from qwatch.scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
-from qwatch.telemetry import device_metrics, host_metrics
+from qwatch.telemetry import device_metrics, host_metrics, observer_metrics, quality_metrics
 from qwatch.telemetry.catalogue import Kind, Metric, Source, by_prometheus_name, catalogue
 from qwatch.telemetry.instruments import Instruments
 
@@ -58,10 +64,13 @@ def busy(
     """What a daemon with every collector switched on exposes while one job runs and another waits."""
     room = tmp_path_factory.mktemp("room") / "room.prom"
     room.write_text(ROOM)
+    feed = tmp_path_factory.mktemp("feed") / "quality.json"
+    feed.write_text(json.dumps(every_quality()))
+    quality = {"feed": {"url": str(feed)}, "readout_error_spec": {"false_positive": 0.01}}
     with (
         run_device(shot_rate=20) as qpu,
         run_daemon(
-            devices=[device_at(qpu.url, shot_rate=20)],
+            devices=[device_at(qpu.url, shot_rate=20, quality=quality)],
             metrics={"accounts": ["physics"]},
             slurm={"enabled": True, "commands": str(slurm_commands)},
             external=[{"name": "room", "file": str(room), "stale_after": 3600}],
@@ -79,9 +88,37 @@ def busy(
         daemon.until(second, "RUNNING")
         wait_until(lambda: "room_celsius 21" in daemon.metrics_text(), "the external source is not read")
         wait_until(lambda: "slurm_qpu_jobs" in daemon.metrics_text(), "Slurm is not read")
+        wait_until(lambda: "qpu_quality_sample" in daemon.metrics_text(), "the quality feed is not read")
         yield daemon.metrics_text()
         for number in (waiting, second):
             daemon.ok("POST", f"/jobs/{number}/cancel")
+
+
+def every_quality() -> dict[str, Any]:
+    """Return a feed that tells every quality of a device."""
+    samples = [
+        {
+            "metric": metric.prometheus_name,
+            "labels": {label.name: (label.values or ("",))[0] for label in metric.labels[1:]},
+            "value": 0.5,
+            "uncertainty": 0.1,
+        }
+        for metric in quality_metrics.MEASURED
+    ]
+    return {"version": 1, "device": "EMU", "at": time.time(), "samples": samples}
+
+
+@pytest.fixture(scope="module")
+def after_quality_jobs(run_daemon: Any, run_emulator: Any, device_at: Any, wait_until: Any) -> set[str]:
+    """What a daemon tells of its quality jobs after they succeeded."""
+    quality = {"jobs": {"enabled": True, "delay": 0, "jobs": ["readout"]}}
+    with (
+        run_emulator(shot_rate=10_000) as emulator,
+        run_daemon(devices=[device_at(emulator.url, quality=quality)]) as daemon,
+    ):
+        wait_until(lambda: "\nqpu_readout_error_ratio" in daemon.metrics_text(), "no quality job succeeded")
+        families = text_string_to_metric_families(daemon.metrics_text())
+        return {f"{item.name}_total" if item.type == "counter" else item.name for item in families}
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +154,46 @@ def of_a_resource_that_tells_all(tmp_path: Path) -> set[str]:
     return {sample.metric.prometheus_name for sample in DeviceCollector(scheduler).collect()}
 
 
+def of_an_observer(tmp_path: Path, url: str) -> set[str]:
+    """Return what an observer tells of a device that has just answered."""
+    settings = ObserverSettings.model_validate({"devices": [{"name": "EMU", "qpu_api": {"url": url}}]})
+    store = StoreSettings(url=f"sqlite:///{tmp_path / 'observer.db'}")
+
+    async def observe() -> set[str]:
+        observer = Observer(settings, store, None, Instruments(CollectorRegistry()))
+        await observer.start()
+        try:
+            async with asyncio.timeout(60):
+                while True:
+                    told = await asyncio.to_thread(lambda: list(ObserverCollector(observer).collect()))
+                    names = {sample.metric.prometheus_name for sample in told}
+                    if observer_metrics.SOURCE_LAST_SUCCESS.prometheus_name in names:
+                        return names
+                    await asyncio.sleep(0.05)
+        finally:
+            await observer.stop()
+
+    return asyncio.run(observe())
+
+
 @pytest.mark.parametrize("metric", catalogue(), ids=lambda metric: metric.name)
 def test_everything_in_the_catalogue_can_be_exposed(
-    metric: Metric, exposed: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    metric: Metric,
+    exposed: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    run_device: Any,
+    request: pytest.FixtureRequest,
 ) -> None:
     if metric.source is Source.PROGRAM:
         assert metric.prometheus_name not in exposed
         return
+    if metric.source is Source.OBSERVER:
+        assert metric.prometheus_name not in exposed
+        with run_device() as qpu:
+            exposed = of_an_observer(tmp_path, qpu.url)
+    if metric.name.startswith("qpu.probe."):
+        exposed = exposed | request.getfixturevalue("after_quality_jobs")
     if metric in host_metrics.METRICS:
         exposed = exposed | on_a_host_that_has_all(monkeypatch)
     if metric in (device_metrics.HEALTHY, device_metrics.PENDING_JOBS, device_metrics.SLOTS):
@@ -167,4 +237,4 @@ def test_every_collector_is_healthy(busy: str) -> None:
         if sample.name == "qwatch_collector_success"
     }
     assert set(success.values()) == {1.0}
-    assert {"host", "device", "queue", "slurm", "accounts", "external:room"} <= success.keys()
+    assert {"host", "device", "queue", "quality", "slurm", "accounts", "external:room"} <= success.keys()

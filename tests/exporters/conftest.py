@@ -8,12 +8,25 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
+from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -45,6 +58,8 @@ class Receiver:
         self.always: Reply | None = None
         self.request_times: list[float] = []
         self.let_go = threading.Event()
+        self.closed = False
+        self._handle = handle
         self._lock = threading.Lock()
         receiver = self
 
@@ -52,10 +67,13 @@ class Receiver:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
+                if receiver.closed:
+                    self.close_connection = True
+                    return
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 reply = receiver._next_reply()
                 if reply is HANG:
-                    receiver.let_go.wait(60)
+                    receiver.let_go.wait(600)
                     self.close_connection = True
                     return
                 if reply is not None:
@@ -64,7 +82,7 @@ class Receiver:
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 if headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
-                self._answer(*handle(self.path, headers, body), {})
+                self._answer(*receiver._handle(self.path, headers, body), {})
 
             def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
                 self.send_response(status)
@@ -94,6 +112,7 @@ class Receiver:
             return self.replies.pop(0) if self.replies else self.always
 
     def close(self) -> None:
+        self.closed = True
         self.let_go.set()
         self._server.shutdown()
         self._server.server_close()
@@ -172,11 +191,14 @@ def _too_old(labels: dict[str, str], nanoseconds: int, oldest: float) -> str:
 
 
 class OtlpReceiver(Receiver):
-    """Takes OTLP over HTTP by the official protocol definition."""
+    """Takes OTLP over HTTP, all three signals, by the official protocol definition."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[ExportTraceServiceRequest] = []
-        super().__init__(self._traces)
+        self.metric_requests: list[ExportMetricsServiceRequest] = []
+        self.log_requests: list[ExportLogsServiceRequest] = []
+        self.headers: list[dict[str, str]] = []
+        super().__init__(self._take, port)
 
     @property
     def spans(self) -> list[Span]:
@@ -193,14 +215,68 @@ class OtlpReceiver(Receiver):
         (first, *_) = self.requests[0].resource_spans
         return {item.key: item.value.string_value for item in first.resource.attributes}
 
-    def _traces(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
-        if path != "/v1/traces" or headers.get("content-type") != "application/x-protobuf":
-            return 404, b""
+    def _take(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        self.headers.append(headers)
+        if headers.get("content-type") != "application/x-protobuf":
+            return 415, b""
         try:
-            self.requests.append(ExportTraceServiceRequest.FromString(body))
+            match path:
+                case "/v1/traces":
+                    self.requests.append(ExportTraceServiceRequest.FromString(body))
+                    return 200, ExportTraceServiceResponse().SerializeToString()
+                case "/v1/metrics":
+                    self.metric_requests.append(ExportMetricsServiceRequest.FromString(body))
+                    return 200, ExportMetricsServiceResponse().SerializeToString()
+                case "/v1/logs":
+                    self.log_requests.append(ExportLogsServiceRequest.FromString(body))
+                    return 200, ExportLogsServiceResponse().SerializeToString()
         except DecodeError:
             return 400, b""
-        return 200, ExportTraceServiceResponse().SerializeToString()
+        return 404, b""
+
+
+class OtlpGrpcReceiver:
+    """Takes OTLP over gRPC, all three signals, by the official service definition."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.metadata: list[dict[str, str]] = []
+        self.failures: list[grpc.StatusCode] = []
+        self._server = grpc.server(ThreadPoolExecutor(4))
+        for add, reply in (
+            (trace_service_pb2_grpc.add_TraceServiceServicer_to_server, ExportTraceServiceResponse),
+            (metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server, ExportMetricsServiceResponse),
+            (logs_service_pb2_grpc.add_LogsServiceServicer_to_server, ExportLogsServiceResponse),
+        ):
+            add(self._servicer(reply), self._server)
+        self.url = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def _servicer(self, reply: Callable[[], Any]) -> Any:
+        receiver = self
+
+        class Servicer:
+            def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
+                receiver.metadata.append({key: str(value) for key, value in context.invocation_metadata()})
+                if receiver.failures:
+                    context.abort(receiver.failures.pop(0), "not now")
+                receiver.requests.append(request)
+                return reply()
+
+        return Servicer()
+
+    def of(self, kind: type) -> list[Any]:
+        return [request for request in self.requests if isinstance(request, kind)]
+
+    def close(self) -> None:
+        self._server.stop(None).wait(10)
+
+
+@pytest.fixture
+def otlp_grpc() -> Iterator[OtlpGrpcReceiver]:
+    receiver = OtlpGrpcReceiver()
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture
@@ -217,6 +293,20 @@ def loki_at() -> Iterator[Callable[[int], LokiReceiver]]:
 
     def start(port: int) -> LokiReceiver:
         started.append(LokiReceiver(port))
+        return started[-1]
+
+    yield start
+    for receiver in started:
+        receiver.close()
+
+
+@pytest.fixture
+def otlp_at() -> Iterator[Callable[[int], OtlpReceiver]]:
+    """Return a function that starts an OTLP receiver on a given port, as one that was down comes back."""
+    started: list[OtlpReceiver] = []
+
+    def start(port: int) -> OtlpReceiver:
+        started.append(OtlpReceiver(port))
         return started[-1]
 
     yield start

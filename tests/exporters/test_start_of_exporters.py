@@ -42,8 +42,8 @@ SCRIPT = """
 """
 
 
-def run(settings: dict[str, Any], seconds: float) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the log line on standard output, and what the script reports."""
+def run(settings: dict[str, Any], seconds: float) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the log lines on standard output, and what the script reports."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "QWATCH_"))}
     result = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SCRIPT), json.dumps(settings), str(seconds)],
@@ -54,24 +54,27 @@ def run(settings: dict[str, Any], seconds: float) -> tuple[dict[str, Any], dict[
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
-    return lines[0], lines[-1]
+    *lines, report = (json.loads(line) for line in result.stdout.splitlines())
+    return lines, report | {"stderr": result.stderr}
 
 
 def test_all_signals_meet_in_the_trace_id(otlp: Any, loki: Any, tmp_path: Path) -> None:
-    line, report = run({"otlp_endpoint": otlp.url, "loki_url": loki.url, "trace_directory": str(tmp_path)}, 30)
+    lines, report = run({"otlp_endpoint": otlp.url, "loki_url": loki.url, "trace_directory": str(tmp_path)}, 30)
+    assert not lines, "exactly one place takes the log"
+    assert not report["stderr"]
     assert report["flushed"]
     assert report["done"]
     assert report["again"]
     assert report["handlers"] == 1
     (span,) = otlp.spans
     (stored,) = loki.lines
-    assert span.trace_id.hex() == line["trace_id"] == stored.metadata["trace_id"]
+    assert span.trace_id.hex() == stored.metadata["trace_id"]
     assert span.trace_id.hex() in next(tmp_path.iterdir()).read_text()
     assert stored.labels == {"service_name": "qwatch-test", "qpu_id": "FRESNEL", "level": "info"}
-    assert stored.metadata["job"] == line["job"] == "17"
+    assert stored.metadata["job"] == "17"
     assert otlp.resource["service.name"] == "qwatch-test"
-    assert otlp.resource["service.version"]
+    assert otlp.resource["service.version"] == stored.metadata["service_version"]
+    assert otlp.resource["host.name"] == stored.metadata["host_name"]
     assert set(report["dropped"].values()) == {0.0}
     assert set(report["dropped"]) == {
         *(f"traces {reason}" for reason in ("queue_full", "unreachable", "shutdown")),
@@ -83,8 +86,9 @@ def test_all_signals_meet_in_the_trace_id(otlp: Any, loki: Any, tmp_path: Path) 
 
 
 def test_without_loki_its_counters_are_absent() -> None:
-    line, report = run({}, 30)
+    (line,), report = run({}, 30)
     assert line["message"] == "job runs"
+    assert len(line["trace_id"]) == 32
     assert {key.split()[0] for key in report["dropped"]} == {"traces"}
     assert report["done"]
 

@@ -45,7 +45,7 @@ def spans_of(directory):
     found = {}
     for path in directory.glob("*.jsonl"):
         for line in path.read_text().splitlines():
-            for resource in json.loads(line)["resourceSpans"]:
+            for resource in json.loads(line).get("resourceSpans", ()):
                 (service,) = [
                     item["value"]["stringValue"]
                     for item in resource["resource"]["attributes"]

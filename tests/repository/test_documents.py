@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from qwatch.daemon.configuration import Configuration, configuration_from
+from qwatch.scheduler.quality.feed_format import read_feed
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -41,6 +42,11 @@ def test_the_documented_configuration_is_one(tmp_path):
         documented = getattr(found, section).model_dump(exclude_unset=True)
         for key, value in documented.items():
             assert value == getattr(getattr(defaults, section), key), f"{section}.{key} is not its default"
+
+
+def test_the_documented_quality_feed_is_one():
+    [example] = blocks(ROOT / "docs" / "quality.md", "json")
+    assert len(read_feed(example.encode(), "FRESNEL", "vendor")) == 3
 
 
 def test_the_readmes_program_runs_without_a_daemon(tmp_path):

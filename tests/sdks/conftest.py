@@ -70,7 +70,7 @@ class SdkStack:
             for file in sorted(self.traces.glob("*.jsonl"))
             for line in file.read_text(encoding="utf-8").splitlines()
             if trace_id in line
-            for resource in json.loads(line)["resourceSpans"]
+            for resource in json.loads(line).get("resourceSpans", ())
             for scope in resource["scopeSpans"]
             for span in scope["spans"]
             if span["traceId"] == trace_id

@@ -28,6 +28,7 @@ BOUNDED_BY_THE_SITE = {
     "model",
     "route",
     "collector",
+    "source",
     "device",
     "version",
     "revision",
