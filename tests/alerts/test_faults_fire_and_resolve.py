@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,24 @@ DEVICES = (
     "FAILING",
     "SKEWED",
     "HANGING",
+    "OVERRUN",
+    "UNCALIBRATED",
+    "DRIFTING",
+    "BLOCKED",
 )
 WHERE = {
     "QPUDown": {"qpu_id": "DOWN"},
     "QPUPausedTooLong": {"qpu_id": "PAUSED"},
     "QPUFlapping": {"qpu_id": "FLAPPING"},
     "QPUClockSkew": {"qpu_id": "SKEWED"},
+    "QPUInMaintenance": {"qpu_id": "OVERRUN"},
+    "QPUMaintenanceOverrun": {"qpu_id": "OVERRUN"},
+    "QPUCalibrationFailing": {"qpu_id": "UNCALIBRATED", "procedure": "register"},
+    "QPUCalibrationStale": {"qpu_id": "UNCALIBRATED", "procedure": "readout"},
+    "QPURabiFrequencyDrift": {"qpu_id": "DRIFTING"},
+    "QPUReadoutErrorHigh": {"qpu_id": "DRIFTING", "kind": "false_negative"},
+    "QPUBenchmarkFidelityLow": {"qpu_id": "DRIFTING"},
+    "QPUSessionIdleBlocking": {"qpu_id": "BLOCKED"},
     "QPUIdleWithBacklog": {"qpu_id": "STARVING"},
     "QPUJobStuck": {"qpu_id": "STUCK"},
     "QPUJobFailureRateHigh": {"qpu_id": "FAILING"},
@@ -65,7 +78,9 @@ class Stand:
     cryostat: Cryostat
     sequence: str
     token: str
+    feed: Path
     ended: threading.Event = field(default_factory=threading.Event)
+    blocking: str = ""
     held: list[socket.socket] = field(default_factory=list)
     noise: list[threading.Thread] = field(default_factory=list)
 
@@ -83,6 +98,33 @@ class Stand:
     def submit(self, device: str, shots: int) -> int:
         base = f"/devices/{device}"
         return int(self.daemon.submit(self.daemon.acquire(base), self.sequence, shots, base))
+
+    def administer(self, path: str, **body: object) -> None:
+        self.daemon.ok("POST", f"/admin/devices/{path}", json=body)
+
+    def calibrate(self, procedure: str, result: str) -> None:
+        self.administer("UNCALIBRATED/calibration/begin", procedure=procedure)
+        self.administer("UNCALIBRATED/calibration/end", result=result)
+
+    def measure(self, deviation: float, error: float, fidelity: float) -> None:
+        """Tell a measurement by the device's own feed."""
+        samples = [
+            ("qpu_rabi_frequency_deviation_ratio", {"channel": "rydberg_global"}, deviation, 0.003),
+            ("qpu_readout_error_ratio", {"kind": "false_negative"}, error, 0.005),
+            ("qpu_benchmark_fidelity_ratio", {"benchmark": "blockade"}, fidelity, 0.005),
+        ]
+        content = {
+            "version": 1,
+            "device": "DRIFTING",
+            "at": time.time(),
+            "samples": [
+                {"metric": metric, "labels": labels, "value": value, "uncertainty": uncertainty}
+                for metric, labels, value, uncertainty in samples
+            ],
+        }
+        new = self.feed.with_suffix(".new")
+        new.write_text(json.dumps(content))
+        new.rename(self.feed)
 
     def summary(self, errors: int) -> None:
         calls = [
@@ -197,6 +239,15 @@ def stand(
         # Its time stamps are this host's, and its configuration says that they are Tokyo's.
         next(item for item in given if item["name"] == "SKEWED")["timezone"] = "Asia/Tokyo"
         given[0]["default"] = True
+        feed = tmp_path_factory.mktemp("feed") / "quality.json"
+        next(item for item in given if item["name"] == "DRIFTING")["quality"] = {
+            "feed": {"url": str(feed), "interval": 0.5},
+            "readout_error_spec": {"false_negative": 0.08},
+        }
+        next(item for item in given if item["name"] == "UNCALIBRATED")["calibration_intervals"] = {
+            "readout": 5,
+            "register": 1e6,
+        }
         daemon = enter(run_daemon(devices=given, telemetry={"loki_url": loki.url}, external=[source]))
         other = enter(run_device())
         guarded = enter(
@@ -209,7 +260,9 @@ def stand(
         lost = enter(run_daemon(devices=[device_at(other.url, "LOST")]))
         alerting = enter(run_alerting(daemon.metrics_url, lost.metrics_url, patiently=[guarded.metrics_url]))
         token = daemon.acquire()
-        made = Stand(daemon, devices, guarded, munge, lost, alerting, loki, cryostat, sequence_text, token)
+        made = Stand(
+            daemon, devices, guarded, munge, lost, alerting, loki, cryostat, sequence_text, token, feed
+        )
         exits.callback(made.ended.set)
         yield made
 
@@ -218,6 +271,7 @@ def stand(
 def healthy(stand: Stand, wait_until: Any) -> Stand:
     """The stand when Prometheus has seen enough of it for every rule."""
     stand.summary(1)
+    stand.measure(deviation=0.01, error=0.02, fidelity=0.97)
     wait_until(lambda: stand.alerting.firing("Watchdog"))
     wait_until(lambda: len(stand.alerting.query("qpu_up == 1")) == len(DEVICES) + 2, "some device is not up")
     wait_until(lambda: not stand.alerting.firing("QPUTelemetryAbsent"))
@@ -240,6 +294,13 @@ def broken(healthy: Stand) -> Stand:
     stand.repeat(lambda: stand.submit("FAILING", 50), 2.0)
     stand.submit("SKEWED", 100)
     stand.repeat(lambda: stand.summary(10), 4.0)
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    stand.administer("OVERRUN/maintenance/begin", until=soon.isoformat(), message="a test")
+    stand.calibrate("readout", "success")
+    for _ in range(2):
+        stand.calibrate("register", "failure")
+    stand.measure(deviation=-0.08, error=0.3, fidelity=0.7)
+    stand.blocking = str(stand.daemon.acquire("/devices/BLOCKED"))
     stand.loki.status = 400
     stand.cryostat.writes.clear()
     _hang(stand, "HANGING")
@@ -269,6 +330,10 @@ def mended(broken: Stand) -> Stand:
     devices["STUCK"].forget()
     devices["FAILING"].error = None
     _open(stand, "PAUSED", True)
+    stand.administer("OVERRUN/maintenance/end")
+    stand.calibrate("register", "success")
+    stand.measure(deviation=0.005, error=0.03, fidelity=0.96)
+    stand.daemon.ok("DELETE", f"/sessions/{stand.blocking}")
     stand.loki.status = 204
     stand.cryostat.writes.set()
     for held in stand.held:
@@ -278,6 +343,9 @@ def mended(broken: Stand) -> Stand:
     stand.lost.start()
     # What was configured wrongly takes a restart.
     stand.daemon.stop()
+    del next(item for item in stand.daemon.configuration["devices"] if item["name"] == "UNCALIBRATED")[
+        "calibration_intervals"
+    ]
     del next(item for item in stand.daemon.configuration["devices"] if item["name"] == "SKEWED")["timezone"]
     stand.daemon.start(online=False)
     return stand
