@@ -36,25 +36,26 @@ class DaemonClient:
 
     def get(self, path: str, **parameters: str | int) -> dict[str, Any]:
         """Return the reply to a GET; CommandFailedError with the daemon's own words if it is refused."""
-        return self._call("GET", path, params=parameters)
+        return self.call("GET", path, params=parameters)
 
     def find(self, path: str) -> dict[str, Any] | None:
         """Return the reply to a GET, None if the daemon has no such thing: it may be another one, or older."""
         try:
-            return self._call("GET", path)
+            return self.call("GET", path)
         except NotThereError:
             return None
 
     def post(self, path: str, body: dict[str, Any] | None = None, token: str | None = None) -> dict[str, Any]:
         """Return the reply to a POST, sent in the session ``token`` if one is given."""
         headers = {} if token is None else {"x-warden-session": token}
-        return self._call("POST", path, json=body, headers=headers)
+        return self.call("POST", path, json=body, headers=headers)
 
     def delete(self, path: str) -> dict[str, Any]:
         """Return the reply to a DELETE."""
-        return self._call("DELETE", path)
+        return self.call("DELETE", path)
 
-    def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+    def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """Return the reply to a request that proves this user."""
         headers = {**request.pop("headers", {}), **self._proof()}
         try:
             response = httpx.request(method, f"{self.url}{path}", headers=headers, timeout=30, **request)
@@ -62,17 +63,7 @@ class DaemonClient:
             raise CommandFailedError(
                 f"the daemon at {self.url} does not answer ({error}); start it, or see 'qwatch doctor'"
             ) from error
-        try:
-            body = response.json()
-        except ValueError:
-            body = {"detail": response.text[:200]}
-        if response.status_code >= 300:
-            detail = body.get("detail", body) if isinstance(body, dict) else body
-            kind = NotThereError if response.status_code == 404 else CommandFailedError
-            raise kind(f"{detail} (HTTP {response.status_code} from {self.url})")
-        if not isinstance(body, dict):
-            raise CommandFailedError(f"{self.url} did not answer as a qwatch daemon does")
-        return body
+        return reply_of(response, self.url)
 
     def _proof(self) -> dict[str, str]:
         if self.location.token_file is not None:
@@ -81,3 +72,18 @@ class DaemonClient:
             return munge_authentication()()
         except (MungeUnavailableError, MungeError) as error:
             raise CommandFailedError(f"no MUNGE credential can be made: {error}") from error
+
+
+def reply_of(response: httpx.Response, origin: str) -> dict[str, Any]:
+    """Return the body of a reply from ``origin``; CommandFailedError with the daemon's words if it refused."""
+    try:
+        body = response.json()
+    except ValueError:
+        body = {"detail": response.text[:200]}
+    if response.status_code >= 300:
+        detail = body.get("detail", body) if isinstance(body, dict) else body
+        kind = NotThereError if response.status_code == 404 else CommandFailedError
+        raise kind(f"{detail} (HTTP {response.status_code} from {origin})")
+    if not isinstance(body, dict):
+        raise CommandFailedError(f"{origin} did not answer as a qwatch daemon does")
+    return body

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .admin import application as administration
+
 application = typer.Typer(
     name="qwatch",
     help="Observability-first middleware for QPUs in HPC centres.",
@@ -18,6 +20,8 @@ application = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+application.add_typer(administration, name="admin")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")

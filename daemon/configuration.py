@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -43,6 +43,14 @@ class Configuration(BaseSettings):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     slurm: SlurmSettings = Field(default_factory=SlurmSettings)
     external: list[ExternalSettings] = Field(default_factory=list)
+
+    @field_validator("external")
+    @classmethod
+    def _have_names_of_their_own(cls, value: list[ExternalSettings]) -> list[ExternalSettings]:
+        names = [source.name for source in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two sources are named {twice[0]}; each needs a name of its own")
+        return value
 
     @classmethod
     def settings_customise_sources(

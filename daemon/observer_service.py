@@ -5,26 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import socket
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
-from starlette.routing import Mount
-
-from ..collectors.host import HostCollector
 from ..collectors.observer.collector import ObserverCollector
 from ..collectors.observer.observer import Observer
-from ..collectors.registry import CollectorSet
-from ..exporters.prometheus import metrics_application
 from ..exporters.start import start_exporters
-from ..telemetry.instruments import Instruments
-from .build_info import BuildInfoCollector
+from ..exporters.web_access import WebAccess
+from .collection import Collection
 from .configuration import Configuration
 from .listening import listen
 from .observer_health import ObserverHealth
-from .service import SERVICE_NAME, _address, _event_loop, _server, _store_path
+from .service import SERVICE_NAME
+from .web_server import address, event_loop, metrics_server, serve_until_signal, web_access
 
 _logger = logging.getLogger(__name__)
 
@@ -37,49 +30,38 @@ def serve_observer(configuration: Configuration) -> None:
     Raises:
         ConfigurationError: it cannot start as configured.
     """
+    access = web_access(configuration.metrics)
     metrics_socket = listen(configuration.metrics.host, configuration.metrics.port, "metrics.port")
-    with contextlib.closing(metrics_socket), asyncio.Runner(loop_factory=_event_loop) as runner:
-        runner.run(_serve(configuration, metrics_socket))
+    with contextlib.closing(metrics_socket), asyncio.Runner(loop_factory=event_loop) as runner:
+        runner.run(_serve(configuration, metrics_socket, access))
 
 
-async def _serve(configuration: Configuration, metrics_socket: socket.socket) -> None:
-    registry = CollectorRegistry()
-    instruments = Instruments(registry)
-    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, instruments)
+async def _serve(configuration: Configuration, metrics_socket: socket.socket, access: WebAccess | None) -> None:
+    names = [device.name for device in configuration.observer.devices]
+    collection = Collection(configuration, names)
+    host, port = socket.gethostname(), metrics_socket.getsockname()[1]
+    exporters = start_exporters(configuration.telemetry, SERVICE_NAME, collection.instruments, f"{host}:{port}")
     observer = Observer(
-        configuration.observer, configuration.store, configuration.api.accounts_file, instruments
+        configuration.observer, configuration.store, configuration.api.accounts_file, collection.instruments
     )
-    registry.register(
-        CollectorSet(
-            [
-                HostCollector(_store_path(configuration)),
-                ObserverCollector(observer),
-                BuildInfoCollector(observer.schema_revision),
-            ],
-            disabled=configuration.metrics.disabled_collectors,
-        )
-    )
+    collectors = collection.register([ObserverCollector(observer)], observer.schema_revision)
     await observer.start()
-    health = ObserverHealth(observer)
-    server = _server(Starlette(routes=[*health.routes(), Mount("/", metrics_application(registry))]))
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    serving = asyncio.create_task(server.serve(sockets=[metrics_socket]))
+    collectors.start()
+    exporters.begin_metrics()
     _logger.info(
         "qwatch %s observes %s and serves metrics on %s; it schedules nothing",
         version("qwatch"),
         ", ".join(observer.devices),
-        _address(metrics_socket),
+        address(metrics_socket, access),
     )
-    await asyncio.wait([asyncio.create_task(stopped.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
+    server = metrics_server(collection.registry, ObserverHealth(observer).routes(), access)
+    serving = await serve_until_signal([(server, metrics_socket)])
     _logger.info("stopping")
-    server.should_exit = True
     try:
         async with asyncio.timeout(_STOP_SECONDS):
-            await serving
+            await asyncio.gather(*serving)
             await observer.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")
+    collectors.stop()
     exporters.shutdown(configuration.telemetry.flush_seconds)

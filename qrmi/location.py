@@ -207,7 +207,7 @@ def _located(
 
 def token_file_of(location: Location, environment: Mapping[str, str]) -> Path | None:
     """Return the file of the token for a daemon on this host, and never offer it to another one."""
-    if location.type_word != PASQAL_LOCAL or location.url is None or not _is_this_host(location.url):
+    if location.type_word != PASQAL_LOCAL or location.url is None or not is_this_host(location.url):
         return None
     given = environment.get(TOKEN_FILE_VARIABLE)
     if given:
@@ -219,7 +219,8 @@ def token_file_of(location: Location, environment: Mapping[str, str]) -> Path | 
     return Path(found.token_file) if same else None
 
 
-def _is_this_host(url: str) -> bool:
+def is_this_host(url: str) -> bool:
+    """Whether a URL names this host by a loopback address."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True

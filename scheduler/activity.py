@@ -7,12 +7,26 @@ written to the store, so that they go on after a restart; the time in which no d
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ..telemetry.labels import ACTIVITIES
 from .tables import device_activity, device_time, devices
+
+WORKING = ("dispatch", "execute")
+"""What a device does while it works off jobs: told apart by the slices' own rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A row of the ledger: a device's activity and why, ``since`` in Unix seconds."""
+
+    qpu_id: str
+    activity: str
+    reason: str
+    since: float
 
 
 class ActivityClock:
@@ -77,8 +91,25 @@ def save(connection: Connection, qpu_id: str, seconds: Mapping[str, float], now:
     connection.execute(update(devices).where(devices.c.qpu_id == qpu_id).values(time_as_of=now))
 
 
-def record_change(connection: Connection, qpu_id: str, activity: str, reason: str, since: float) -> None:
-    """Append a change of activity to the ledger."""
-    connection.execute(
-        insert(device_activity).values(qpu_id=qpu_id, activity=activity, reason=reason, since=since)
-    )
+def resume(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
+    """Return what :func:`load` does, and tell the ledger since when no daemon ran."""
+    seconds = load(connection, qpu_id, now)
+    as_of = connection.execute(
+        select(devices.c.time_as_of).where(devices.c.qpu_id == qpu_id)
+    ).scalar_one_or_none()
+    last = connection.execute(
+        select(device_activity.c.activity, device_activity.c.since)
+        .where(device_activity.c.qpu_id == qpu_id)
+        .order_by(device_activity.c.since.desc(), device_activity.c.id.desc())
+        .limit(1)
+    ).first()
+    if last is None or last.activity != "unknown":
+        since = now if as_of is None else min(max(as_of, 0.0 if last is None else last.since), now)
+        record_changes(connection, [Change(qpu_id, "unknown", "no daemon ran", since)])
+    return seconds
+
+
+def record_changes(connection: Connection, changes: Sequence[Change]) -> list[None]:
+    """Append changes of activity to the ledger."""
+    connection.execute(insert(device_activity), [asdict(change) for change in changes])
+    return [None] * len(changes)

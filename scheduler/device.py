@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from ..telemetry import log_fields
 from . import activity, backlog, device_record
@@ -16,6 +17,7 @@ from .devices.polling import DurationModel
 from .settings import DeviceSettings
 from .store import Store
 from .validation import DeviceLimits
+from .windows import OpenWindows
 
 _logger = logging.getLogger(__name__)
 
@@ -23,16 +25,28 @@ _logger = logging.getLogger(__name__)
 class Device:
     """The state of one device, read by the API and the collectors, changed by its dispatcher."""
 
-    def __init__(self, settings: DeviceSettings, adapter: DeviceAdapter, store: Store) -> None:
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        adapter: DeviceAdapter,
+        store: Store,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.settings = settings
         self.adapter = adapter
         self._store = store
-        self.clock = ActivityClock()
+        self._now = now
+        self._monotonic = monotonic
+        self.clock = ActivityClock(monotonic=monotonic)
         self.stored_seconds = self.clock.seconds()
+        self.stored_at = self.loaded_at = now()
+        self.loaded_seconds = self.stored_seconds
         self.durations = DurationModel()
         if settings.shot_rate is not None:
             self.durations.seconds_per_shot = 1.0 / settings.shot_rate
-        self.record = DeviceRecord(accessible=True, message="", specs=None)
+        self.record = DeviceRecord(specs=None)
+        self.windows = OpenWindows()
         self.limits = DeviceLimits.from_specs(None)
         self.status: OperationalStatus | None = None
         self._answered: bool | None = None
@@ -43,6 +57,8 @@ class Device:
         self.backlog = Backlog()
         self.state_changed_at = time.time()
         self._last_state = "unknown"
+        self._resting: tuple[str, str] | None = None
+        self._works = False
         self.wake = asyncio.Event()
 
     @property
@@ -62,12 +78,17 @@ class Device:
             return "unknown"
         if not self._answered or self.status is None or not self.status.operational:
             return "offline"
-        return "online" if self.record.accessible else "paused"
+        return "paused" if self.windows.windows else "online"
 
     @property
     def takes_work(self) -> bool:
-        """Whether a slice may be sent now."""
+        """Whether users' slices may be sent now."""
         return self.state == "online"
+
+    @property
+    def dispatches(self) -> bool:
+        """Whether any slice may be sent now: a user's, or one of the site's own quality jobs."""
+        return self.takes_work or (self.state == "paused" and self.windows.allow_qa)
 
     @property
     def running_since(self) -> float | None:
@@ -84,8 +105,8 @@ class Device:
     @property
     def message(self) -> str:
         """The public line about the device's state."""
-        if self.record.message and not self.record.accessible:
-            return self.record.message
+        if (window := self.windows.foremost) is not None:
+            return window.public_line
         if self.state == "offline":
             word = "" if self.status is None or self.status.operational else f" ({self.status.word})"
             return f"{self.name} is offline{word}"
@@ -97,9 +118,11 @@ class Device:
             lambda connection: device_record.load_or_create(connection, self.name)
         )
         self.limits = DeviceLimits.from_specs(self.record.specs)
-        seconds = await self._store.read(lambda connection: activity.load(connection, self.name, time.time()))
-        self.clock = ActivityClock(seconds)
-        self.stored_seconds = self.clock.seconds()
+        now = self._now()
+        seconds = await self._store.write(lambda connection: activity.resume(connection, self.name, now))
+        self.clock = ActivityClock(seconds, self._monotonic)
+        self.stored_seconds = self.loaded_seconds = self.clock.seconds()
+        self.stored_at = self.loaded_at = now
         self.backlog = await self._store.read(lambda connection: backlog.load(connection, self.name))
 
     async def look(self) -> None:
@@ -120,7 +143,7 @@ class Device:
         if self.record.specs is not None:
             _logger.info("the specs of %s have changed", self.name, extra={log_fields.QPU_ID: self.name})
         self.limits = DeviceLimits.from_specs(specs)
-        self.record = DeviceRecord(self.record.accessible, self.record.message, specs)
+        self.record = DeviceRecord(specs)
         await self._store.write(lambda connection: device_record.set_specs(connection, self.name, specs))
 
     def seen(self, status: OperationalStatus | None = None) -> None:
@@ -138,28 +161,42 @@ class Device:
         self._specs_are_fresh = False
         self._note_state()
 
-    async def set_accessible(self, accessible: bool, message: str) -> None:
-        """Open the device to users, or close it with a message; what runs may finish."""
-        await self._store.write(
-            lambda connection: device_record.set_accessible(connection, self.name, accessible, message)
-        )
-        self.record = DeviceRecord(accessible, message, self.record.specs)
+    async def set_windows(self, windows: OpenWindows) -> None:
+        """Take over which windows are open; what runs may finish."""
+        if windows == self.windows:
+            return
+        self.windows = windows
         self._note_state()
         self.wake.set()
+        if self._resting is not None:
+            await self.rest_in(*self._resting)
+
+    async def rest_in(self, new_activity: str, reason: str = "") -> None:
+        """Say what the device does while nothing executes; what a window says of its time goes first."""
+        self._resting = (new_activity, reason)
+        if (window := self.windows.planned) is not None:
+            new_activity, reason = window.kind.value, window.message or window.note
+        await self._turn_to(new_activity, reason)
 
     async def turn_to(self, new_activity: str, reason: str = "") -> None:
-        """Change the activity and write a change that lasts to the ledger.
+        """Change the activity, whatever a window says, and write a change that lasts to the ledger."""
+        self._resting = None
+        await self._turn_to(new_activity, reason)
 
-        ``dispatch`` and ``execute`` follow each other many times a second and are in the slices' own rows.
-        """
+    async def _turn_to(self, new_activity: str, reason: str) -> None:
         if not self.clock.turn_to(new_activity):
             return
-        if new_activity in ("dispatch", "execute"):
+        now = self._now()
+        change = activity.Change(self.name, new_activity, reason, now)
+        if new_activity in activity.WORKING:
+            # They follow each other many times a second and are in the slices' own rows: only the first is a
+            # row here, which the slice does not wait for.
+            if not self._works:
+                self._works = True
+                self._store.write_later(activity.record_changes, change)
             return
-        now = time.time()
-        await self._store.write(
-            lambda connection: activity.record_change(connection, self.name, new_activity, reason, now)
-        )
+        self._works = False
+        await self._store.write(lambda connection: activity.record_changes(connection, [change]))
 
     async def save_time(self, *, timeout: float | None = None) -> None:
         """Write the time partition to the store; only then ``stored_seconds``, which is told on, has it.
@@ -168,11 +205,11 @@ class Device:
             UnavailableError: the store could not serve within ``timeout`` seconds.
         """
         seconds = self.clock.seconds()
-        now = time.time()
+        now = self._now()
         await self._store.write(
             lambda connection: activity.save(connection, self.name, seconds, now), timeout=timeout
         )
-        self.stored_seconds = seconds
+        self.stored_seconds, self.stored_at = seconds, now
 
     def _note_state(self) -> None:
         state = self.state

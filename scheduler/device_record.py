@@ -1,4 +1,4 @@
-"""What is stored about a device: whether it is open to users, the public message, its last known specs."""
+"""What is stored about a device: its last known specs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from .tables import devices
 class DeviceRecord:
     """The stored facts of one device."""
 
-    accessible: bool
-    message: str
     specs: str | None
 
 
@@ -23,15 +21,8 @@ def load_or_create(connection: Connection, qpu_id: str) -> DeviceRecord:
     row = connection.execute(select(devices).where(devices.c.qpu_id == qpu_id)).first()
     if row is None:
         connection.execute(insert(devices).values(qpu_id=qpu_id))
-        return DeviceRecord(accessible=True, message="", specs=None)
-    return DeviceRecord(accessible=row.accessible, message=row.message, specs=row.specs)
-
-
-def set_accessible(connection: Connection, qpu_id: str, accessible: bool, message: str) -> None:
-    """Open a device to users or close it, with the message that they see."""
-    connection.execute(
-        update(devices).where(devices.c.qpu_id == qpu_id).values(accessible=accessible, message=message)
-    )
+        return DeviceRecord(specs=None)
+    return DeviceRecord(specs=row.specs)
 
 
 def set_specs(connection: Connection, qpu_id: str, specs: str) -> None:

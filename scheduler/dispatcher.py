@@ -26,8 +26,9 @@ from .devices.adapter import (
     NotSearchableError,
 )
 from .jobs import Job, JobEnd, JobState
-from .outcome import exemplar, job_end, log_line
+from .outcome import asked_by, exemplar, job_end, log_line
 from .policies.policy import Policy
+from .policies.quality_jobs_only import QualityJobsOnly
 from .slice_run import Claim, Ended, SliceWatch, StoppingError
 from .slices import SliceState
 from .store import Store
@@ -98,7 +99,7 @@ class Dispatcher:
 
     async def _dispatch_forever(self) -> None:
         while not self._watch.stopping:
-            claim = await self._claim() if self.device.takes_work else None
+            claim = await self._claim() if self.device.dispatches else None
             while claim is not None:
                 claim = await self._carry(claim)
             await self._rest()
@@ -107,15 +108,15 @@ class Dispatcher:
         """Wait for work, or for the device; look at the device from time to time."""
         self.last_loop_at = time.time()
         device = self.device
-        if device.takes_work and self._given_back is not None:
+        if device.dispatches and self._given_back is not None:
             await self._rest_after_fault(self._given_back)
             return
         if device.state in ("offline", "unknown"):
-            await device.turn_to("fault" if device.state == "offline" else "unknown", device.message)
+            await device.rest_in("fault" if device.state == "offline" else "unknown", device.message)
         elif device.state == "paused" and await self._store.read(self._anything_waits):
-            await device.turn_to("held", device.message)
+            await device.rest_in("held", device.message)
         else:
-            await device.turn_to("idle")
+            await device.rest_in("idle")
         interval = device.settings.status_interval
         if not device.takes_work:
             interval = self._look_interval = min(self._look_interval * 2, interval)
@@ -132,7 +133,7 @@ class Dispatcher:
 
     async def _rest_after_fault(self, reason: str) -> None:
         """A job was put back though the device says that it works: try again, at growing intervals."""
-        await self.device.turn_to("fault", reason)
+        await self.device.rest_in("fault", reason)
         await self._watch.sleep(self._retry_interval)
         self._retry_interval = min(self._retry_interval * 2, self.device.settings.status_interval)
         await self._look()
@@ -153,13 +154,14 @@ class Dispatcher:
         self._instruments.observe(
             own_metrics.LOOP_DURATION, time.perf_counter() - started, qpu_id=self.device.name
         )
-        if claim is None and not self.device.wake.is_set():
+        if claim is None and self.device.takes_work and not self.device.wake.is_set():
             self.device.backlog.is_empty()
         await self._claimed(claim)
         return claim
 
     def _claim_in(self, connection: Connection) -> Claim | None:
-        choice = self._policy.choose(connection, self.device.name)
+        policy = self._policy if self.device.takes_work else QualityJobsOnly()
+        choice = policy.choose(connection, self.device.name)
         if choice is None:
             return None
         now = time.time()
@@ -260,6 +262,7 @@ class Dispatcher:
         await self.device.turn_to("dispatch")
 
         def work(connection: Connection) -> tuple[Job | None, Claim | None]:
+            last = end if end.reason != "user" else asked_by(end, jobs.find(connection, claim.job.id))
             slices.close(
                 connection,
                 claim.slice.id,
@@ -270,12 +273,12 @@ class Dispatcher:
                 fetched_at=time.time(),
             )
             finished = None
-            if jobs.finish(connection, claim.job.id, end):
-                jobs.log(connection, claim.job.id, end.ended_at, log_line(end))
+            if jobs.finish(connection, claim.job.id, last):
+                jobs.log(connection, claim.job.id, last.ended_at, log_line(last))
                 # Read again: the program may have told its trace meanwhile.
                 finished = jobs.find(connection, claim.job.id)
-            takes_work = self.device.takes_work and not self._watch.stopping
-            return finished, self._claim_in(connection) if takes_work else None
+            goes_on = self.device.dispatches and not self._watch.stopping
+            return finished, self._claim_in(connection) if goes_on else None
 
         finished, following = await self._store.write(work)
         self._instruments.observe(
@@ -302,8 +305,9 @@ class Dispatcher:
         def work(connection: Connection) -> Job | None:
             slices.close(connection, claim.slice.id, SliceState.ABANDONED)
             job = jobs.find(connection, claim.job.id)
-            if job is not None and job.cancel_requested and jobs.finish(connection, job.id, canceled):
-                jobs.log(connection, job.id, canceled.ended_at, log_line(canceled))
+            last = asked_by(canceled, job)
+            if job is not None and job.cancel_requested and jobs.finish(connection, job.id, last):
+                jobs.log(connection, job.id, last.ended_at, log_line(last))
                 return jobs.find(connection, job.id)
             jobs.requeue(
                 connection,

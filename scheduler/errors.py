@@ -33,6 +33,12 @@ class AlreadyFinishedError(SchedulerError):
     status = 409
 
 
+class ConflictError(SchedulerError):
+    """What is asked for contradicts how things are (409)."""
+
+    status = 409
+
+
 class InvalidRequestError(SchedulerError):
     """The request or its payload is wrong (422)."""
 

@@ -165,15 +165,18 @@ def of_user(
     return [_job(row) for row in connection.execute(query)]
 
 
-def oldest_pending(connection: Connection, qpu_id: str) -> Job | None:
+def oldest_pending(connection: Connection, qpu_id: str, job_class: str | None = None) -> Job | None:
     """Return the job that waits longest on a device, or None; an index look-up whatever the history.
 
-    A job of the class ``qa`` is returned only if no other waits.
+    Of a ``job_class`` if one is given; otherwise one of the class ``qa`` only if no other waits.
     """
     pending = select(jobs).where(jobs.c.qpu_id == qpu_id, _is(JobState.PENDING)).order_by(jobs.c.id).limit(1)
-    row = connection.execute(pending.where(jobs.c.job_class != QUALITY_CLASS)).first()
-    if row is None:
-        row = connection.execute(pending).first()
+    if job_class is not None:
+        row = connection.execute(pending.where(jobs.c.job_class == job_class)).first()
+    else:
+        row = connection.execute(pending.where(jobs.c.job_class != QUALITY_CLASS)).first()
+        if row is None:
+            row = connection.execute(pending).first()
     return None if row is None else _job(row)
 
 
@@ -221,9 +224,9 @@ def finish(connection: Connection, job_id: int, end: JobEnd) -> bool:
     return True
 
 
-def request_cancel(connection: Connection, job_id: int) -> None:
-    """Remember that a running job is to be cancelled."""
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True))
+def request_cancel(connection: Connection, job_id: int, reason: str) -> None:
+    """Remember that a running job is to be cancelled, ``reason`` being user or admin."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(cancel_requested=True, reason=reason))
 
 
 def tell_trace(connection: Connection, job_id: int, traceparent: str, trace_id: str, sdk: str | None) -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, String, bindparam, cast, insert, literal, select
+from sqlalchemy import Connection, String, bindparam, cast, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -19,6 +19,9 @@ from .tables import jobs, ledger_jobs, ledger_quality
 
 OWN_SOURCE = "qwatch"
 QUALITY_JOB = "quality_job"
+
+OWN_JOB = func.coalesce(ledger_jobs.c.source, "") == OWN_SOURCE
+"""Of our own; hidden from the planner, which else reads all of our history instead of a span of time."""
 
 _COPIED = (
     "slurm_job_id",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..telemetry.trace_context import parse_traceparent
 from .jobs import Job, JobEnd, JobState
 from .slice_run import Ended
@@ -37,6 +39,11 @@ def job_end(shots: int, ended: Ended) -> JobEnd:
         busy_seconds=ended.busy,
         results=found.results if done else None,
     )
+
+
+def asked_by(end: JobEnd, job: Job | None) -> JobEnd:
+    """Return the end of a cancelled job with who asked for it: its user, or an administrator."""
+    return replace(end, reason="admin") if job is not None and job.reason == "admin" else end
 
 
 def log_line(end: JobEnd) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,16 +14,16 @@ from sqlalchemy import Connection
 
 from ..telemetry import own_metrics
 from ..telemetry.instruments import Instruments
-from ..telemetry.redaction import hashed
 from ..telemetry.trace_context import parse_traceparent
-from . import job_telemetry, jobs, schema, sessions
-from .accounts import Accounts, user_name
+from . import job_telemetry, jobs, schema
+from .accounts import Accounts
+from .administration import Administration
+from .cancellation import Cancellation
 from .device import Device
 from .devices.adapter import DeviceAdapter
 from .devices.open_adapter import open_adapter
 from .dispatcher import Dispatcher
 from .errors import (
-    AlreadyFinishedError,
     ConfigurationError,
     InvalidRequestError,
     NotFoundError,
@@ -31,14 +33,20 @@ from .errors import (
 from .first_fetches import FirstFetches
 from .job_access import owned
 from .job_payload import accepted_payload
-from .jobs import Job, JobEnd, JobState, NewJob
+from .jobs import Job, JobState, NewJob
+from .ledger_comparison import LedgerComparison
 from .policies.policy import policy_named
-from .sessions import NewSession, Session
+from .run_time_settings import RunTimeSettings
+from .session_idle import SessionIdle
+from .session_lifecycle import SessionLifecycle
+from .session_watchdog import SessionWatchdog
 from .settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
 from .store import Store
 from .submissions import Submission, queue_all
 from .trace_emission import TraceEmitter
 from .validation import check_job
+
+_logger = logging.getLogger(__name__)
 
 _SAVE_SECONDS = 15.0
 _SAVE_MARGIN_SECONDS = 1.5
@@ -73,6 +81,7 @@ class Scheduler:
         self.devices = {item.name: Device(item, adapter(item), self.store) for item in devices}
         self.default_device = self.devices[defaults[0] if defaults else names[0]]
         self.first_fetches = FirstFetches(self.store)
+        self.run_time = RunTimeSettings(api)
         self._emitter = TraceEmitter(self.store, trace.get_tracer("qwatch.scheduler"), settings.trace_grace)
         self.dispatchers = {
             device.name: Dispatcher(
@@ -80,7 +89,18 @@ class Scheduler:
             )
             for device in self.devices.values()
         }
+        self._cancellation = Cancellation(
+            self.store, self.devices, self.dispatchers, self._job_finished, api.store_timeout
+        )
+        self.lifecycle = SessionLifecycle(self.store, self.accounts, instruments, api.store_timeout)
+        self.administration = Administration(
+            self.store, self.devices, self.run_time, self._cancellation, self.lifecycle, api.store_timeout
+        )
+        self._watchdog = SessionWatchdog(self.lifecycle, api.session_idle_timeout, api.session_max_age)
+        self.session_idle = SessionIdle()
+        self.ledger_comparison = LedgerComparison(self.store, self.devices)
         self._tasks: list[asyncio.Task[None]] = []
+        self._background: list[asyncio.Task[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         job_telemetry.initialise(instruments, self.devices, settings.policy)
         self._policy = settings.policy
@@ -93,16 +113,24 @@ class Scheduler:
         self._loop = asyncio.get_running_loop()
         for device in self.devices.values():
             await device.load()
+        await self.ledger_comparison.begin()
+        now = time.time()
+        await self.store.read(lambda connection: self.session_idle.begin(connection, now))
+        await self.administration.refresh()
         await self._emitter.emit_left_over()
         self._tasks = [asyncio.create_task(dispatcher.run()) for dispatcher in self.dispatchers.values()]
-        self._tasks.append(asyncio.create_task(self._save_forever()))
+        self._background = [
+            asyncio.create_task(work)
+            for work in (self._save_forever(), self.administration.refresh_forever(), self._watchdog.run())
+        ]
 
     async def stop(self) -> None:
         """Stop dispatching, send what spans wait, and close the store; slices on devices go on there."""
         for dispatcher in self.dispatchers.values():
             dispatcher.stop()
+        for task in self._background:
+            task.cancel()
         if self._tasks:
-            self._tasks[-1].cancel()
             # A device may take long to answer; what was asked of it is found again at the next start.
             _, late = await asyncio.wait(self._tasks, timeout=_STOP_SECONDS)
             for task in late:
@@ -141,40 +169,17 @@ class Scheduler:
             raise NotFoundError(f"there is no device {name!r}; there is {', '.join(self.devices)}")
         return self.devices[name]
 
-    async def create_session(self, device: Device, uid: int, slurm_job_id: str | None, created_by: int) -> str:
+    async def create_session(
+        self,
+        device: Device,
+        uid: int,
+        slurm_job_id: str | None,
+        created_by: int,
+        job_class: str | None = None,
+    ) -> str:
         """Create a session and return its token; UnavailableError while the device is closed to users."""
-        self._check_open(device)
-        token = sessions.new_token()
-        new = NewSession(
-            uid=uid,
-            user_name=user_name(uid),
-            account=self.accounts.of(uid),
-            slurm_job_id=slurm_job_id,
-            qpu_id=device.name,
-            created_by=created_by,
-            created_at=time.time(),
-        )
-        await self.store.write(
-            lambda connection: sessions.create(connection, new, token), timeout=self.api.store_timeout
-        )
-        job_telemetry.session_begun(new, hashed(token))
-        return token
-
-    async def end_session(self, token: str, uid: int, may_revoke: bool) -> Session:
-        """Release a session of one's own, or revoke any with ``may_revoke``."""
-
-        def work(connection: Connection) -> tuple[Session, str | None]:
-            session = sessions.find(connection, token)
-            if session is None or (session.uid != uid and not may_revoke):
-                raise NotFoundError("there is no such session")
-            outcome = "released" if uid in (session.uid, session.created_by) else "revoked"
-            ended = sessions.end(connection, session.id, time.time(), outcome)
-            return session, outcome if ended else None
-
-        session, outcome = await self.store.write(work, timeout=self.api.store_timeout)
-        if outcome is not None:
-            job_telemetry.session_ended(self.instruments, session, outcome, hashed(token), time.time())
-        return session
+        self._check_open(device, uid, job_class)
+        return await self.lifecycle.create(device, uid, slurm_job_id, created_by)
 
     async def submit(
         self,
@@ -196,7 +201,12 @@ class Scheduler:
             UnavailableError: the device is closed to users, or the store does not serve.
         """
         now = time.time()
-        self._check_open(device)
+        job_class = job_class or self.run_time.default_job_class
+        try:
+            self._check_open(device, uid, job_class)
+        except UnavailableError:
+            self._rejected(device, "window")
+            raise
         try:
             payload = await accepted_payload(sequence, device.record.specs)
             check_job(payload.sequence, shots, device.limits, self.api.max_shots)
@@ -205,7 +215,7 @@ class Scheduler:
             raise
         context = parse_traceparent(traceparent)
         new = NewJob(
-            job_class=job_class or self.api.default_job_class,
+            job_class=job_class,
             resource_type=device.adapter.resource_type,
             sequence=payload.sequence,
             shots=shots,
@@ -255,33 +265,9 @@ class Scheduler:
 
         return await self.store.read(work, timeout=self.api.store_timeout)
 
-    async def cancel(self, job_id: int, uid: int, by_admin: bool = False) -> Job:
+    async def cancel(self, job_id: int, uid: int) -> Job:
         """Cancel a job: at once if it waits, by the device if it runs; AlreadyFinishedError if it ended."""
-        now = time.time()
-        reason = "admin" if by_admin else "user"
-        end = JobEnd(JobState.CANCELED, reason, "canceled while it waited", now)
-
-        def work(connection: Connection) -> tuple[Job, bool]:
-            job = self._own_job(connection, job_id, uid, by_admin)
-            if job.state.final:
-                raise AlreadyFinishedError(f"job {job_id} has ended: {job.state}")
-            if job.state is JobState.PENDING:
-                jobs.finish(connection, job_id, end)
-                jobs.log(connection, job_id, now, f"CANCELED by {reason} while it waited")
-                found = jobs.find(connection, job_id)
-                assert found is not None
-                return found, True
-            jobs.request_cancel(connection, job_id)
-            jobs.log(connection, job_id, now, f"cancellation asked by {reason} while it ran")
-            return job, False
-
-        job, waited = await self.store.write(work, timeout=self.api.store_timeout)
-        if waited:
-            self.devices[job.qpu_id].backlog.left(job.shots_requested - job.shots_executed)
-            self._job_finished(job)
-        else:
-            self.dispatchers[job.qpu_id].cancel(job_id)
-        return job
+        return await self._cancellation.cancel(job_id, uid)
 
     async def tell_trace(self, job_id: int, uid: int, traceparent: str, sdk: str | None) -> None:
         """Join a job to the trace of the program that submitted it; InvalidRequestError for a malformed one."""
@@ -299,9 +285,12 @@ class Scheduler:
     def _own_job(self, connection: Connection, job_id: int, uid: int, sees_all: bool) -> Job:
         return owned(connection, job_id, uid, sees_all)
 
-    def _check_open(self, device: Device) -> None:
-        if not device.record.accessible:
-            raise UnavailableError(device.message, retry_after=60)
+    def _check_open(self, device: Device, uid: int, job_class: str | None) -> None:
+        """Refuse users while a window is open, but not the site's own quality jobs if it lets them run."""
+        open_now = device.windows
+        of_the_site = job_class == "qa" and uid in (*self.api.admin_users, os.getuid())
+        if open_now.windows and not (of_the_site and open_now.allow_qa):
+            raise UnavailableError(device.message, retry_after=open_now.retry_after(time.time()))
 
     def _rejected(self, device: Device, reason: str) -> None:
         self.instruments.add(
@@ -320,3 +309,7 @@ class Scheduler:
             self.first_fetches.save()
             # Together, so that they share a commit.
             await asyncio.gather(*(device.save_time() for device in self.devices.values()))
+            try:
+                await self.ledger_comparison.update()
+            except UnavailableError as error:
+                _logger.warning("the time partition was not compared with the ledger: %s", error)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from ..telemetry.redaction import SESSION_PREFIX
-from .tables import sessions
+from .tables import OPEN_SESSION, UNFINISHED, jobs, sessions
 
 # Made once, for it is executed with each submission.
 _BY_TOKEN = select(sessions).where(sessions.c.token_sha256 == bindparam("token_sha256"))
@@ -30,6 +30,8 @@ class Session:
     created_at: float
     ended_at: float | None
     outcome: str | None
+    hash: str
+    """The form in which telemetry may name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,34 @@ def end(connection: Connection, session_id: int, at: float, outcome: str) -> boo
     return result.rowcount == 1
 
 
+def held(connection: Connection, qpu_id: str | None = None) -> list[Session]:
+    """Return the sessions that have not ended, oldest first, of one device or of all."""
+    query = select(sessions).where(OPEN_SESSION)
+    if qpu_id is not None:
+        query = query.where(sessions.c.qpu_id == qpu_id)
+    # Sorted here: asked for an order, SQLite reads all that there ever were instead of the index of open ones.
+    found = [_session(row) for row in connection.execute(query)]
+    return sorted(found, key=lambda session: session.id)
+
+
+def unfinished_jobs(connection: Connection) -> dict[int, int]:
+    """Return how many jobs of a session have not ended; sessions without any are left out."""
+    rows = connection.execute(
+        select(jobs.c.session_id, func.count()).where(UNFINISHED).group_by(jobs.c.session_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def newest(connection: Connection) -> int:
+    """Return the largest number of a session, 0 if there is none."""
+    return connection.execute(select(func.max(sessions.c.id))).scalar_one() or 0
+
+
+def newer_than(connection: Connection, number: int) -> list[Session]:
+    """Return the sessions with larger numbers, ended or not."""
+    return [_session(row) for row in connection.execute(select(sessions).where(sessions.c.id > number))]
+
+
 def active(connection: Connection) -> dict[str, int]:
     """Return the number of open sessions by device."""
     rows = connection.execute(
@@ -115,4 +145,6 @@ def _session(row: Row[Any]) -> Session:
         created_at=row.created_at,
         ended_at=row.ended_at,
         outcome=row.outcome,
+        # What ``hashed`` makes of the token.
+        hash=row.token_sha256[:16],
     )

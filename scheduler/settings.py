@@ -48,6 +48,7 @@ def _zone(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Zone = Annotated[str, AfterValidator(_zone)]
 DeviceName = Annotated[str, AfterValidator(_device_name)]
+Procedure = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Networks = Annotated[list[str], AfterValidator(_networks)]
 JobClass = Literal["production", "test", "development", "qa"]
 assert get_args(JobClass) == JOB_CLASSES
@@ -82,6 +83,16 @@ class ApiSettings(Section):
     session_hosts: Networks = Field(
         default_factory=list,
         description="networks (compute nodes) that may create sessions for others, besides this host",
+    )
+    admin_socket: Path | None = Field(
+        None,
+        description="Unix socket for administration; default /run/qwatch/admin.sock, or beside the store",
+    )
+    session_idle_timeout: float | None = Field(
+        604_800.0, gt=0, description="seconds after which a session without work is ended; null: never"
+    )
+    session_max_age: float | None = Field(
+        None, gt=0, description="seconds after which a session is ended whatever it does; null: never"
     )
     user_sessions: bool = Field(False, description="users may create sessions for themselves")
     accounts_file: Path | None = Field(None, description="lines of 'uid account'; default: the user's name")
@@ -127,6 +138,9 @@ class DeviceSettings(Section):
     max_poll_interval: float = Field(1.0, gt=0, description="seconds between two polls at the loosest")
     status_interval: float = Field(5.0, gt=0, description="seconds between two looks at an idle device")
     shot_rate: float | None = Field(None, gt=0, description="nominal shots a second, for predictions")
+    calibration_intervals: dict[Procedure, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="seconds between two calibrations, by procedure"
+    )
     simulator: bool = Field(False, description="whether it is an emulator")
     vendor: str = Field("unknown", description="for qpu_info")
     technology: str = Field("unknown", description="for qpu_info, for example neutral-atom")

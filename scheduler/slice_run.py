@@ -114,7 +114,7 @@ class SliceWatch:
                 answer = await ask()
             except DeviceUnreachableError as error:
                 self._device.lost(str(error))
-                await self._device.turn_to("fault", str(error))
+                await self._device.rest_in("fault", str(error))
                 await self.sleep(delay)
                 delay = min(delay * 2, self._device.settings.status_interval)
             else:
@@ -156,7 +156,7 @@ class SliceWatch:
                     found = await device.adapter.fetch(uid)
             except DeviceUnreachableError as error:
                 device.lost(str(error))
-                await device.turn_to("fault", str(error))
+                await device.rest_in("fault", str(error))
                 await self.sleep(retry)
                 retry = min(retry * 2, settings.status_interval)
                 continue

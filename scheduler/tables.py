@@ -35,6 +35,7 @@ sessions = Table(
     Column("outcome", String(16)),
     sqlite_autoincrement=True,
 )
+OPEN_SESSION = text("sessions.ended_at IS NULL")
 Index(
     "sessions_open",
     sessions.c.qpu_id,
@@ -140,8 +141,6 @@ devices = Table(
     "devices",
     metadata,
     Column("qpu_id", String(255), primary_key=True),
-    Column("accessible", Boolean, nullable=False, server_default=text("true")),
-    Column("message", Text, nullable=False, server_default=""),
     Column("specs", Text),
     Column("time_as_of", Double),
 )
@@ -237,6 +236,8 @@ device_windows = Table(
     # What users see, and what only operators see.
     Column("message", Text, nullable=False, server_default=""),
     Column("note", Text, nullable=False, server_default=""),
+    # Whether the site's own quality jobs may run in it.
+    Column("allow_qa", Boolean, nullable=False, server_default=text("false")),
     Column("opened_at", Double, nullable=False),
     Column("opened_by", String(255), nullable=False),
     Column("announced_end_at", Double),

@@ -102,6 +102,7 @@ class Metric:
 def groups() -> tuple[tuple[str, tuple[Metric, ...]], ...]:
     """Return what each file of metrics is about, and its metrics, in the order of the reference."""
     from . import (
+        calibration_metrics,
         client_metrics,
         device_metrics,
         host_metrics,
@@ -115,6 +116,7 @@ def groups() -> tuple[tuple[str, tuple[Metric, ...]], ...]:
     modules = (
         device_metrics,
         quality_metrics,
+        calibration_metrics,
         job_metrics,
         client_metrics,
         slurm_metrics,

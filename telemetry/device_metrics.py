@@ -54,6 +54,13 @@ STATE_LAST_CHANGE = Metric(
     "Unix time of the last change of the device's state",
     (labels.QPU_ID,),
 )
+MAINTENANCE_END = Metric(
+    "qpu.maintenance.end.timestamp",
+    Kind.GAUGE,
+    "s",
+    "Unix time at which the present maintenance is announced to end; absent without one",
+    (labels.QPU_ID,),
+)
 TIME = Metric(
     "qpu.time",
     Kind.COUNTER,
@@ -103,6 +110,7 @@ METRICS = (
     PENDING_JOBS,
     SLOTS,
     STATE_LAST_CHANGE,
+    MAINTENANCE_END,
     TIME,
     SHOTS,
     SHOT_RATE_NOMINAL,

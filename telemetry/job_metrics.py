@@ -138,6 +138,13 @@ SESSION_DURATION = Metric(
     (labels.QPU_ID, labels.OUTCOME_SESSION),
     SESSION_BUCKETS,
 )
+SESSION_IDLE = Metric(
+    "qpu.session.idle",
+    Kind.COUNTER,
+    "s",
+    "Time for which sessions were held while nothing of theirs was queued or running, summed over sessions",
+    (labels.QPU_ID,),
+)
 
 METRICS = (
     SUBMITTED,
@@ -153,4 +160,5 @@ METRICS = (
     SESSIONS_ACTIVE,
     SESSIONS,
     SESSION_DURATION,
+    SESSION_IDLE,
 )

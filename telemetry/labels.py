@@ -70,6 +70,8 @@ DEVICE_STATE = Label("state", DEVICE_STATES, "QRMI's three states of a device, a
 ACTIVITY = Label("activity", ACTIVITIES, "what the device does")
 OUTCOME_SHOTS = Label("outcome", ("accepted", "discarded"), "whether a shot counts")
 OUTCOME_SESSION = Label("outcome", ("released", "expired", "revoked"), "how a session ended")
+PROCEDURE = Label("procedure", None, "what is calibrated: a common procedure, a configured one, or other")
+CALIBRATION_RESULT = Label("result", ("success", "failure"), "how a calibration ended")
 SLOT_KIND = Label("kind", ("max", "available"), "capacity that the resource tells")
 OPERATION = Label("operation", OPERATIONS, "method of the QRMI resource")
 RESOURCE_TYPE = Label("resource_type", RESOURCE_TYPES, "QRMI's resource type")
@@ -80,7 +82,17 @@ POLICY = Label("policy", ("fifo", OTHER), "the scheduling policy that decided")
 DECISION = Label("decision", ("dispatch", "hold", "reject", "requeue", "preempt"), "what was decided")
 DECISION_REASON = Label(
     "reason",
-    ("none", "device_down", "device_busy", "restart", "device_forgot", "invalid", "unauthorized", OTHER),
+    (
+        "none",
+        "device_down",
+        "device_busy",
+        "restart",
+        "device_forgot",
+        "invalid",
+        "unauthorized",
+        "window",
+        OTHER,
+    ),
     "why it was decided",
 )
 STORE_OPERATION = Label("operation", ("write", "read"), "database operation")

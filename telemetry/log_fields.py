@@ -33,6 +33,8 @@ PHASE = "phase"
 VALUE = "value"
 UNIT = "unit"
 ITERATION = "iteration"
+ACTION = "action"
+TARGET = "target"
 
 FIELDS = (
     QPU_ID,
@@ -66,6 +68,8 @@ FIELDS = (
     VALUE,
     UNIT,
     ITERATION,
+    ACTION,
+    TARGET,
 )
 
 STREAM_LABELS = ("service_name", "qpu_id", "level")

@@ -86,6 +86,13 @@ TELEMETRY_DROPPED = Metric(
     "Spans, points and log records that did not reach their backend",
     (labels.SIGNAL, labels.DROP_REASON),
 )
+LEDGER_DIFFERENCE = Metric(
+    "qwatch.ledger.difference",
+    Kind.GAUGE,
+    "s",
+    "Wall time by activity as the counters tell it minus as the ledger does, since the process started",
+    (labels.QPU_ID, labels.ACTIVITY),
+)
 SERIES_DROPPED = Metric(
     "qwatch.series.dropped",
     Kind.COUNTER,
@@ -105,5 +112,6 @@ METRICS = (
     COLLECTOR_DURATION,
     COLLECTOR_LAST_SUCCESS,
     TELEMETRY_DROPPED,
+    LEDGER_DIFFERENCE,
     SERIES_DROPPED,
 )

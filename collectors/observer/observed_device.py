@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ...scheduler import activity, device_record
 from ...scheduler.accounts import Accounts
-from ...scheduler.activity import ActivityClock
+from ...scheduler.activity import ActivityClock, Change
 from ...scheduler.errors import UnavailableError
 from ...scheduler.store import Store
 from ...telemetry import job_metrics
@@ -79,9 +79,8 @@ class ObservedDevice:
         for source in self.sources:
             if source.source.name == "peer_database":
                 self._instruments.add(job_metrics.SUBMITTED, 0, qpu_id=name, job_class=self.settings.job_class)
-        await self._store.write(
-            lambda connection: activity.record_change(connection, name, "unknown", "the observer starts", now)
-        )
+        begin = Change(name, "unknown", "the observer starts", now)
+        await self._store.write(lambda connection: activity.record_changes(connection, [begin]))
 
     async def review(self) -> None:
         """Look at what the sources tell now, and attribute the time from now on to it."""
@@ -128,8 +127,8 @@ class ObservedDevice:
         changes, self._changes = self._changes, []
 
         def work(connection: Connection) -> None:
-            for what, why, since in changes:
-                activity.record_change(connection, self.name, what, why, since)
+            rows = [Change(self.name, what, why, since) for what, why, since in changes]
+            activity.record_changes(connection, rows)
 
         try:
             await self._store.write(work, timeout=_STORE_SECONDS)

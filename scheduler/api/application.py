@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +17,7 @@ from ...telemetry.instruments import Instruments
 from ..errors import SchedulerError, UnavailableError
 from ..scheduler import Scheduler
 from ..session_summaries import SessionSummaries
-from . import device_routes, job_routes, session_routes, summary_routes
+from . import admin_routes, device_routes, job_routes, session_routes, summary_routes
 from .identity import Authenticator
 from .local_authentication import LocalAuthenticator
 from .messages import ErrorReply
@@ -35,21 +36,15 @@ def authenticator_for(scheduler: Scheduler) -> Authenticator:
     """Return the authenticator that the configuration names."""
     if scheduler.api.auth == "local":
         return LocalAuthenticator(scheduler.api)
-    return MungeAuthenticator(scheduler.api, scheduler.store)
+    return MungeAuthenticator(scheduler.api, scheduler.store, scheduler.run_time)
 
 
-def create_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGIApp:
-    """Return the job API as an ASGI application."""
-    application = FastAPI(
-        title="qwatch",
-        description="Second-level scheduling of QPUs behind the site's resource manager.",
-        version=version("qwatch"),
-        responses=_ERRORS,
-        # FastAPI's own spans would name the path, which holds the session's token, and each status poll.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+def create_api(scheduler: Scheduler, authenticator: Authenticator, admin_socket: Path | None = None) -> ASGIApp:
+    """Return the job API as an ASGI application; ``admin_socket`` is where administrators find theirs."""
+    application = _application(
+        scheduler, authenticator, "Second-level scheduling of QPUs behind the site's resource manager."
     )
-    application.state.scheduler = scheduler
-    application.state.authenticator = authenticator
+    application.state.admin_socket = admin_socket
     application.state.summaries = SessionSummaries(
         scheduler.store, scheduler.instruments, scheduler.api.store_timeout
     )
@@ -58,9 +53,35 @@ def create_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGIApp:
         # Routes are tried in this order: what is asked most often comes first.
         for part in (job_routes, session_routes, summary_routes, device_routes):
             application.include_router(part.router, prefix=prefix, include_in_schema=prefix == "")
+    application.include_router(admin_routes.router)
+    return _measured(application, scheduler)
+
+
+def create_admin_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGIApp:
+    """Return the API of the Unix socket, which is for administration alone."""
+    application = _application(scheduler, authenticator, "Administration of the devices.")
+    application.include_router(admin_routes.router)
+    return _measured(application, scheduler)
+
+
+def _application(scheduler: Scheduler, authenticator: Authenticator, description: str) -> FastAPI:
+    application = FastAPI(
+        title="qwatch",
+        description=description,
+        version=version("qwatch"),
+        responses=_ERRORS,
+        # FastAPI's own spans would name the path, which holds the session's token, and each status poll.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    application.state.scheduler = scheduler
+    application.state.authenticator = authenticator
     application.add_exception_handler(SchedulerError, _scheduler_error)
     application.add_exception_handler(RequestValidationError, _invalid)
     application.add_exception_handler(Exception, _unexpected)
+    return application
+
+
+def _measured(application: FastAPI, scheduler: Scheduler) -> ASGIApp:
     return RequestMeasurement(BodyLimit(application, scheduler.api.max_body_bytes), scheduler.instruments)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from .. import queue_state, sessions
 from ..device import Device
 from ..errors import UnavailableError
+from ..windows import NewWindow, WindowKind
 from .messages import (
     AccessibleReply,
     AccessibleRequest,
@@ -35,7 +36,13 @@ router = APIRouter(tags=["devices"])
 @router.get("/")
 async def liveness(request: Request, scheduler: SchedulerDependency) -> LivenessReply:
     """Say that the service lives."""
-    return LivenessReply(version=request.app.version, auth=scheduler.api.auth, devices=list(scheduler.devices))
+    admin_socket = request.app.state.admin_socket
+    return LivenessReply(
+        version=request.app.version,
+        auth=scheduler.api.auth,
+        devices=list(scheduler.devices),
+        admin_socket=None if admin_socket is None else str(admin_socket),
+    )
 
 
 @router.get("/accessible", response_model=AccessibleReply)
@@ -52,10 +59,17 @@ async def accessible(
 
 @router.post("/accessible")
 async def set_accessible(
-    body: AccessibleRequest, device: DeviceDependency, _administrator: AdministratorDependency
+    body: AccessibleRequest,
+    scheduler: SchedulerDependency,
+    device: DeviceDependency,
+    administrator: AdministratorDependency,
 ) -> AccessibleReply:
-    """Open the device to users or close it; what runs may finish, what waits is held."""
-    await device.set_accessible(body.is_accessible, body.message)
+    """Drain the device or resume it; what runs may finish, what waits is held."""
+    if body.is_accessible:
+        await scheduler.administration.resume(administrator.actor, device.name, body.message)
+    else:
+        drain = NewWindow(qpu_id=device.name, kind=WindowKind.DRAIN, message=body.message)
+        await scheduler.administration.begin(administrator.actor, drain)
     return _accessible(device)
 
 

@@ -10,7 +10,9 @@ from typing import Protocol
 
 import psutil
 
+from ..audit import Actor
 from ..errors import PermissionDeniedError
+from ..run_time_settings import RunTimeSettings
 from ..settings import ApiSettings
 
 LOOPBACK = ip_network("127.0.0.0/8")
@@ -27,6 +29,11 @@ class Identity:
     creates_sessions_for_others: bool
 
     @property
+    def actor(self) -> Actor:
+        """Who administers, for the audit log."""
+        return Actor(self.uid, self.address)
+
+    @property
     def sessions_only(self) -> bool:
         """A root credential from the network may be stolen by a job's user: it creates and revokes, no more."""
         return self.uid == 0 and not self.administers
@@ -41,6 +48,8 @@ class Proof:
     munge: str | None
     authorization: str | None
     changes: bool
+    peer_uid: int | None = None
+    """The user at the other end of a Unix socket, as the kernel tells; None on other connections."""
 
 
 class Authenticator(Protocol):
@@ -77,19 +86,21 @@ class HostAddresses:
 
 
 class Rights:
-    """What a user may do from an address, by the configuration."""
+    """What a user may do from an address, by the configuration and by what was set at run time."""
 
-    def __init__(self, settings: ApiSettings, hosts: HostAddresses) -> None:
+    def __init__(
+        self, settings: ApiSettings, hosts: HostAddresses, run_time: RunTimeSettings | None = None
+    ) -> None:
         self._settings = settings
+        self._run_time = run_time or RunTimeSettings(settings)
         self._hosts = hosts
         self._admin_networks = [ip_network(item, strict=False) for item in settings.admin_hosts]
         self._session_networks = [ip_network(item, strict=False) for item in settings.session_hosts]
 
     def identity(self, uid: int, address: str) -> Identity:
         """Return the identity; PermissionDeniedError if the user is not one of those authorised."""
-        allowed = self._settings.authorized_users
         is_admin = uid in self._settings.admin_users
-        if allowed is not None and uid not in allowed and not is_admin:
+        if not self._run_time.authorizes(uid):
             raise PermissionDeniedError(
                 f"uid {uid} is not authorised to use the devices; ask the site's operators"
             )

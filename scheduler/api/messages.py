@@ -160,6 +160,7 @@ class LivenessReply(BaseModel):
     version: str
     auth: str
     devices: list[str]
+    admin_socket: str | None = None
 
 
 class ErrorReply(BaseModel):

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from ...qrmi import munge
 from ..errors import AuthenticationError, UnavailableError
+from ..run_time_settings import RunTimeSettings
 from ..settings import ApiSettings
 from ..store import Store
 from ..tables import credentials_seen
@@ -24,11 +25,11 @@ _INSERT_SEEN = insert(credentials_seen)
 class MungeAuthenticator:
     """Decodes credentials with the MUNGE daemon of this host."""
 
-    def __init__(self, settings: ApiSettings, store: Store) -> None:
+    def __init__(self, settings: ApiSettings, store: Store, run_time: RunTimeSettings | None = None) -> None:
         self._socket = settings.munge_socket
         self._store = store
         self._hosts = HostAddresses()
-        self._rights = Rights(settings, self._hosts)
+        self._rights = Rights(settings, self._hosts, run_time)
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="qwatch-munge")
         self._seen: dict[str, float] = {}
         self._pruned_at = time.monotonic()

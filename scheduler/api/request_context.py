@@ -17,6 +17,7 @@ from ..settings import JobClass
 from .identity import Authenticator, Identity, Proof
 from .request_limits import RateLimit
 
+PEER_UID = "peer_uid"
 _CHANGING = ("POST", "PUT", "DELETE", "PATCH")
 
 
@@ -49,6 +50,8 @@ async def identity_of(request: Request) -> Identity:
             munge=headers.get("x-munge-cred"),
             authorization=headers.get("authorization"),
             changes=request.method in _CHANGING,
+            # Set by the server of the Unix socket, never by what a request holds.
+            peer_uid=request.scope.get("state", {}).get(PEER_UID),
         )
     )
 
@@ -108,5 +111,6 @@ SchedulerDependency = Annotated[Scheduler, Depends(scheduler_of)]
 DeviceDependency = Annotated[Device, Depends(device_of)]
 SubmissionDependency = Annotated[Submission, Depends(submission_of)]
 SenderDependency = Annotated[Identity, Depends(identity_of)]
+JobClassDependency = Annotated[str | None, Depends(job_class_of)]
 UserDependency = Annotated[Identity, Depends(user_of)]
 AdministratorDependency = Annotated[Identity, Depends(administrator_of)]

@@ -6,14 +6,18 @@ from fastapi import APIRouter
 
 from ..errors import InvalidRequestError, PermissionDeniedError
 from .messages import SessionReply, SessionRequest
-from .request_context import DeviceDependency, SchedulerDependency, SenderDependency
+from .request_context import DeviceDependency, JobClassDependency, SchedulerDependency, SenderDependency
 
 router = APIRouter(tags=["sessions"])
 
 
 @router.post("/sessions", status_code=201)
 async def acquire(
-    body: SessionRequest, scheduler: SchedulerDependency, device: DeviceDependency, sender: SenderDependency
+    body: SessionRequest,
+    scheduler: SchedulerDependency,
+    device: DeviceDependency,
+    job_class: JobClassDependency,
+    sender: SenderDependency,
 ) -> SessionReply:
     """Create a session for the user in the body; its id is the acquisition token."""
     if not (body.user_id.isascii() and body.user_id.isdigit()) or int(body.user_id) >= 2**32:
@@ -31,15 +35,15 @@ async def acquire(
                 "sessions are created by the batch step of a Slurm job (sbatch with --qpu); salloc and srun "
                 "steps get none; where the site sets api.user_sessions, use 'qwatch run'"
             )
-    allowed = settings.authorized_users
-    if allowed is not None and uid not in allowed and uid not in settings.admin_users:
+    if not scheduler.run_time.authorizes(uid):
         raise PermissionDeniedError(f"uid {uid} is not authorised to use the devices; ask the site's operators")
-    token = await scheduler.create_session(device, uid, body.slurm_job_id, sender.uid)
+    token = await scheduler.create_session(device, uid, body.slurm_job_id, sender.uid, job_class)
     return SessionReply(id=token)
 
 
 @router.delete("/sessions/{token}")
 async def release(token: str, scheduler: SchedulerDependency, sender: SenderDependency) -> SessionReply:
     """End a session of one's own, or, as an administrator or SPANK's root, anybody's."""
-    await scheduler.end_session(token, sender.uid, sender.creates_sessions_for_others or sender.administers)
+    may_revoke = sender.creates_sessions_for_others or sender.administers
+    await scheduler.administration.end_session(sender.actor, token, may_revoke)
     return SessionReply(id=token)

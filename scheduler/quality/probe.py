@@ -95,7 +95,9 @@ class Probe:
     def _is_free(self) -> bool:
         device = self.device
         busy = device.running is not None or self._running_job() is not None
-        return device.takes_work and not busy and device.backlog.pending == 0
+        # While a window lets only quality jobs run, the others are held and wait for nothing of ours.
+        nobody_waits = device.backlog.pending == 0 or not device.takes_work
+        return device.dispatches and not busy and nobody_waits
 
     def _running_job(self) -> int | None:
         return self.scheduler.dispatchers[self.device.name].running_job
@@ -136,7 +138,7 @@ class Probe:
     def _gives_way(self, job_id: int) -> bool:
         """Tell whether others wait for the job that runs, and would for too long."""
         device, running = self.device, self.device.running
-        if self._running_job() != job_id or device.backlog.pending == 0:
+        if self._running_job() != job_id or device.backlog.pending == 0 or not device.takes_work:
             return False
         predicted = None if running is None else device.durations.predict(running.shots)
         if running is None or predicted is None:

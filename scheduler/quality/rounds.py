@@ -49,7 +49,7 @@ class QualityRounds:
             wait = max(wait, await self._until_due())
         except SchedulerError as error:
             self._complain(str(error))
-        while not self._device.takes_work:
+        while not self._device.dispatches:
             await asyncio.sleep(_READY_SECONDS)
         while True:
             await asyncio.sleep(wait)

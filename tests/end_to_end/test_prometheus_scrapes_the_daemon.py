@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from qwatch.scheduler import schema
+
 
 @pytest.fixture(scope="module")
 def stand(run_daemon: Any, run_device: Any, device_at: Any) -> Iterator[Any]:
@@ -163,4 +165,4 @@ def test_health_has_reasons(daemon: Any) -> None:
         "[+] dispatcher: every device's loop turns",
         "[ ] device EMU: online",
     ]
-    assert ready.text.startswith("[+] store: schema 0003")
+    assert ready.text.startswith(f"[+] store: schema {schema.head()}")

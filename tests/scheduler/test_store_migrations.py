@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, text
 
-from qwatch.scheduler import backlog, jobs, schema
+from qwatch.scheduler import backlog, jobs, schema, windows
 from qwatch.scheduler.jobs import JobState
 from qwatch.scheduler.tables import metadata
 from qwatch.scheduler.timeline import timeline_of
@@ -97,6 +97,23 @@ def test_a_job_that_had_ended_is_in_the_ledger(old_store: Engine) -> None:
         row = connection.execute(text("SELECT * FROM ledger_jobs")).one()
     assert (row.source, row.job, row.session, row.user_name, row.qpu_id) == ("qwatch", "1", "1", "ada", "EMU")
     assert (row.state, row.busy_seconds, row.created_at, row.ended_at) == ("DONE", 7.0, 101.0, 112.0)
+
+
+def test_a_device_that_was_closed_is_drained_and_is_closed_again_if_that_is_taken_back(
+    old_store: Engine,
+) -> None:
+    with old_store.begin() as connection:
+        connection.execute(text("UPDATE devices SET accessible = false, message = 'laser exchange'"))
+        connection.execute(text("INSERT INTO devices (qpu_id) VALUES ('ORION')"))
+    schema.upgrade(old_store)
+    with old_store.connect() as connection:
+        (found,) = windows.open_windows(connection).items()
+    assert (found[0], found[1].foremost is not None) == ("EMU", True)
+    assert [(item.kind.value, item.message) for item in found[1].windows] == [("drain", "laser exchange")]
+    migrate(old_store, "downgrade", "0003")
+    with old_store.connect() as connection:
+        rows = connection.execute(text("SELECT qpu_id, accessible, message FROM devices ORDER BY qpu_id"))
+        assert [tuple(row) for row in rows] == [("EMU", 0, "laser exchange"), ("ORION", 1, "")]
 
 
 def test_the_upgrade_gives_the_tables_of_this_version(old_store: Engine) -> None:

@@ -23,6 +23,7 @@ IDENTITIES = re.compile(
 )
 BOUNDED_BY_THE_SITE = {
     "qpu_id",
+    "procedure",
     "vendor",
     "technology",
     "model",

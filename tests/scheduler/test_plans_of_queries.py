@@ -1,0 +1,57 @@
+"""What is asked at each scrape or look is answered from indexes: the history does not slow it down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, create_engine, event
+
+from qwatch.scheduler import session_idle, session_watchdog, sessions, windows
+from qwatch.scheduler.ledger_comparison import LedgerTime
+from qwatch.scheduler.tables import metadata
+
+OPEN_ONLY = {
+    "SCAN sessions USING INDEX sessions_open",
+    "SCAN jobs USING INDEX jobs_unfinished",
+    "SCAN device_windows USING INDEX device_windows_open",
+}
+"""Scans of partial indexes, which hold what is open now."""
+
+
+def compared(connection: Connection) -> None:
+    LedgerTime.begin(connection, "EMU", 1.0).seconds(connection, 2.0)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        sessions.held,
+        sessions.unfinished_jobs,
+        sessions.newest,
+        lambda connection: sessions.newer_than(connection, 5),
+        windows.open_windows,
+        lambda connection: session_idle._work(connection, 1.0, 2.0),
+        lambda connection: session_watchdog._used_since(connection, 1.0),
+        compared,
+    ],
+)
+def test_no_table_is_read_whole(ask: Callable[[Connection], Any]) -> None:
+    engine = create_engine("sqlite://")
+    metadata.create_all(engine)
+    plans: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def explain(connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        rows = connection.connection.cursor()
+        rows.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        plans.extend(row[3] for row in rows.fetchall())
+
+    with engine.connect() as connection:
+        ask(connection)
+    tables = [line for line in plans if any(f" {name}" in line for name in metadata.tables)]
+    assert tables
+    for line in tables:
+        by_key = line.startswith("SEARCH ") and "ledger_jobs_once" not in line
+        assert by_key or line in OPEN_ONLY, line
