@@ -26,11 +26,26 @@ GENERATED: list[dict[str, Any]] = [
 ]
 RECORDED: dict[str, str] = {rule["record"]: rule["expr"] for rule in GENERATED if "record" in rule}
 AWAITING_A_BOARD = {
+    "qpu_benchmark_fidelity_ratio",
+    "qpu_benchmark_fidelity_uncertainty_ratio",
+    "qpu_calibration_interval_seconds",
+    "qpu_calibrations_total",
     "qpu_clock_offset_seconds",
+    "qpu_last_calibration_timestamp_seconds",
+    "qpu_maintenance_end_timestamp_seconds",
+    "qpu_probe_runs_total",
+    "qpu_rabi_frequency_deviation_ratio",
+    "qpu_rabi_frequency_deviation_uncertainty_ratio",
+    "qpu_readout_error_ratio",
+    "qpu_readout_error_spec_ratio",
+    "qpu_readout_error_uncertainty_ratio",
     "qpu_running_job_start_timestamp_seconds",
+    "qpu_session_idle_seconds_total",
+    "qpu_sessions_active",
     "qrmi_client_calls_total",
     "qwatch_host_disk_bytes",
     "qwatch_http_request_duration_seconds",
+    "qwatch_ledger_difference_seconds",
     "qwatch_store_operation_duration_seconds",
 }
 """Metrics of alerts that no board shows yet; a board that does takes its line away."""
