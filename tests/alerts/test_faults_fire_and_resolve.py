@@ -394,7 +394,7 @@ def test_fault_fires_its_alert_which_reaches_alertmanager(name: str, broken: Sta
     )
     told = wait_until(lambda: broken.alerting.arrived(name, **WHERE[name]), f"{name} does not arrive")
     assert told["annotations"]["runbook_url"].endswith(f"/{name}.md")
-    assert "error" not in told["annotations"]["description"]
+    assert "error expanding" not in told["annotations"]["description"]
 
 
 def test_a_page_of_a_fault_reaches_the_chat(broken: Stand, wait_until: Any) -> None:
