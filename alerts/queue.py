@@ -40,7 +40,9 @@ def qpu_idle_with_backlog(configuration: Configuration) -> AlertingRule:
 and
   sum without (activity) ({shares}) < {configuration.starving_share:g}
 and
-  {latest(configuration, device.UP)} == 1""",
+  {latest(configuration, device.UP)} == 1
+unless
+  {latest(configuration, device.ACTIVITY, {"activity": "unknown"})} == 1""",
         lasting=configuration.starving_for,
         follows=(DOWN,),
     )
