@@ -84,7 +84,9 @@ class Configuration:
     )
     """How long the oldest job of a class may have waited."""
     oldest_job_for: Duration = _T("5m")
-    session_idle_window: Duration = _T("5m")
+    session_idle_window: Duration = _T("10m")
+    session_idle_share: float = 0.8
+    """Sessions and device are idle when they are for this share of the window."""
     session_idle_for: Duration = _T("30m")
     """Sessions that are held for so long, while nothing is asked of an idle device, block it."""
     growing_window: Duration = _T("1h")

@@ -96,7 +96,8 @@ def qpu_session_idle_blocking(configuration: Configuration) -> AlertingRule:
     window = configuration.session_idle_window
     idle = select(job.SESSION_IDLE, configuration.selector, str(window))
     held = f"({latest(configuration, job.SESSIONS_ACTIVE)} > 0)"
-    still = f"{time_rate(configuration)}{matchers(device.TIME, {labels.ACTIVITY.name: 'idle'})}"
+    still = select(device.TIME, {**configuration.selector, labels.ACTIVITY.name: "idle"}, str(window))
+    replaced, share = without(*configuration.replaced_labels), configuration.session_idle_share
     return AlertingRule(
         name="QPUSessionIdleBlocking",
         severity=Severity.WARNING,
@@ -106,9 +107,9 @@ def qpu_session_idle_blocking(configuration: Configuration) -> AlertingRule:
         f"nothing of it, for {configuration.session_idle_for}. Whoever needs a licence waits meanwhile.",
         expression=f"""{held}
 and
-  sum {without(*configuration.replaced_labels)} (rate({idle})) >= 0.9 * {held}
+  sum {replaced} (rate({idle})) >= {share:g} * {held}
 and
-  sum without (activity) ({still}) > 0.9""",
+  sum {without(*configuration.replaced_labels, "activity")} (rate({still})) >= {share:g}""",
         lasting=configuration.session_idle_for,
         follows=(DOWN, MAINTENANCE),
     )

@@ -390,7 +390,7 @@ def test_fault_fires_its_alert_which_reaches_alertmanager(name: str, broken: Sta
     wait_until(
         lambda: broken.alerting.firing(name, **WHERE[name]),
         f"{name} does not fire: {broken.alerting.all_firing()}",
-        120,
+        150,
     )
     told = wait_until(lambda: broken.alerting.arrived(name, **WHERE[name]), f"{name} does not arrive")
     assert told["annotations"]["runbook_url"].endswith(f"/{name}.md")
