@@ -87,7 +87,7 @@ class Configuration:
     session_idle_window: Duration = _T("10m")
     session_idle_share: float = 0.8
     """Sessions and device are idle when they are for this share of the window."""
-    session_idle_for: Duration = _T("30m")
+    session_idle_for: Duration = _T("20m")
     """Sessions that are held for so long, while nothing is asked of an idle device, block it."""
     growing_window: Duration = _T("1h")
     growing_factor: float = 2.0

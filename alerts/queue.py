@@ -104,7 +104,8 @@ def qpu_session_idle_blocking(configuration: Configuration) -> AlertingRule:
         team=Team.OPERATIONS,
         summary="Sessions are held for nothing, and may keep others from a QPU.",
         description="{{ $labels.qpu_id }} has stood still, and all of its sessions ({{ $value }}) have asked "
-        f"nothing of it, for {configuration.session_idle_for}. Whoever needs a licence waits meanwhile.",
+        "nothing of it, for more than "
+        f"{configuration.session_idle_for}. Whoever needs a licence waits meanwhile.",
         expression=f"""{held}
 and
   sum {replaced} (rate({idle})) >= {share:g} * {held}
