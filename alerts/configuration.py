@@ -132,10 +132,12 @@ class Configuration:
     dropped_for: Duration = _T("5m")
     store_write_seconds: float = 0.5
     """Seconds within which nine of ten writes to the store are to be committed."""
+    store_window: Duration = _T("10m")
     store_for: Duration = _T("10m")
     api_error_share: float = 0.05
     api_errors: int = 3
-    """Fewer errors within ``rate_window`` are not looked at."""
+    """Fewer errors within ``api_window`` are not looked at."""
+    api_window: Duration = _T("10m")
     api_for: Duration = _T("2m")
     ledger_share: float = 0.01
     ledger_window: Duration = _T("1d")

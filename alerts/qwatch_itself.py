@@ -71,7 +71,7 @@ def store_slow(configuration: Configuration) -> AlertingRule:
     name = f"{own.STORE_DURATION.prometheus_name}_bucket"
     chosen = matchers(own.STORE_DURATION, {"operation": "write"})
     buckets = (
-        f"sum {without(*configuration.replaced_labels)} (rate({name}{chosen}[{configuration.rate_window}]))"
+        f"sum {without(*configuration.replaced_labels)} (rate({name}{chosen}[{configuration.store_window}]))"
     )
     return AlertingRule(
         name="QwatchStoreSlow",
@@ -91,7 +91,7 @@ def api_failing(configuration: Configuration) -> AlertingRule:
     Only of requests that read: a closed device refuses sessions and jobs with 503, and should.
     """
     name = f"{own.HTTP_DURATION.prometheus_name}_count"
-    window, dropped = configuration.rate_window, (*configuration.replaced_labels, "route", "method", "status")
+    window, dropped = configuration.api_window, (*configuration.replaced_labels, "route", "method", "status")
 
     def requests(**matched: str) -> str:
         chosen = matchers(own.HTTP_DURATION, {"method": "GET", **matched})

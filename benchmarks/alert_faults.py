@@ -207,7 +207,7 @@ def faults(machine: Machine) -> list[Fault]:
         machine.stop_repeating()
 
     def overrun() -> None:
-        end = datetime.now(UTC) + timedelta(seconds=0.1)
+        end = datetime.now(UTC) + timedelta(seconds=2)
         machine.administer("maintenance/begin", until=end.isoformat(), message="a benchmark")
 
     def fail_calibration() -> None:
@@ -244,7 +244,7 @@ def faults(machine: Machine) -> list[Fault]:
         Fault(
             "maintenance not ended",
             "QPUMaintenanceOverrun",
-            scaled.maintenance_overrun.seconds,
+            2 + scaled.maintenance_overrun.seconds,
             overrun,
             lambda: machine.administer("maintenance/end"),
         ),

@@ -129,7 +129,7 @@ def run_alerting(
 ) -> RunAlerting:
     """Return a context manager (targets) that runs both with the test profile, and takes what they tell.
 
-    Targets that are scraped ``patiently`` may take two seconds for an answer.
+    Targets that are scraped ``patiently`` may take three seconds for an answer.
     """
 
     @contextmanager
@@ -139,7 +139,7 @@ def run_alerting(
             manager = f"127.0.0.1:{free_port()}"
             _alertmanager(home, told, manager)
             server = f"127.0.0.1:{free_port()}"
-            _prometheus(home, manager, {1: targets, 2: patiently})
+            _prometheus(home, manager, {1: targets, 3: patiently})
             programs: list[list[object]] = [
                 [
                     require_program("prometheus-alertmanager", "prometheus-alertmanager"),

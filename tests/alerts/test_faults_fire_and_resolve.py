@@ -294,7 +294,7 @@ def broken(healthy: Stand) -> Stand:
     stand.repeat(lambda: stand.submit("FAILING", 50), 2.0)
     stand.submit("SKEWED", 100)
     stand.repeat(lambda: stand.summary(10), 4.0)
-    soon = datetime.now(UTC) + timedelta(seconds=1)
+    soon = datetime.now(UTC) + timedelta(seconds=3)
     stand.administer("OVERRUN/maintenance/begin", until=soon.isoformat(), message="a test")
     stand.calibrate("readout", "success")
     for _ in range(2):
