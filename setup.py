@@ -47,6 +47,18 @@ setup(
     package_dir={"qwatch": "."},
     packages=[name for name in PACKAGES if not name.endswith(EXCLUDED)],
     package_data={
-        "": ["*.json", "*.yaml", "*.yml", "*.md", "*.ini", "*.mako", "py.typed", "*.html", "*.css", "*.js"]
+        "": [
+            "*.json",
+            "*.yaml",
+            "*.yml",
+            "*.md",
+            "*.ini",
+            "*.mako",
+            "py.typed",
+            "*.html",
+            "*.css",
+            "*.js",
+            "*.tmpl",
+        ]
     },
 )

@@ -1,13 +1,13 @@
-"""Recording rules, named ``level:metric:operation``: rates and ratios that alerts and long queries share."""
+"""Recording rules: rates and ratios that alerts and long queries share."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ..telemetry import device_metrics, job_metrics, quality_metrics
+from ..telemetry import device_metrics, job_metrics, quality_metrics, recorded_series
 from ..telemetry.catalogue import Metric
 from ..telemetry.promql import TIME_RATIOS, TimeRatio, matchers, select
+from ..telemetry.recorded_series import PENDING
 from .configuration import Configuration
+from .rule import RecordingRule, without
 
 DRIFTING = (
     quality_metrics.RABI_DEVIATION,
@@ -16,41 +16,22 @@ DRIFTING = (
 )
 """The qualities whose drift is recorded."""
 
-PENDING = "qpu_id:qpu_queue_jobs:pending"
-"""Jobs that wait for a device."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingRule:
-    """A series that Prometheus computes ahead."""
-
-    record: str
-    expression: str
-
-    def as_yaml(self) -> dict[str, object]:
-        """Return the rule as Prometheus reads it."""
-        return {"record": self.record, "expr": self.expression}
-
 
 def time_rate(configuration: Configuration) -> str:
     """Return the name of the recorded time partition: shares of wall time by activity."""
-    return f"qpu_id_activity:qpu_time_seconds:rate{configuration.rate_window}"
+    return recorded_series.time_rate(configuration.rate_window.name)
 
 
 def ratio_name(ratio: TimeRatio, configuration: Configuration) -> str:
     """Return the name of a recorded ratio of times."""
-    return f"qpu_id:qpu_{ratio.name}:ratio_rate{configuration.rate_window}"
+    return recorded_series.time_ratio(ratio, configuration.rate_window.name)
 
 
 def drift_name(metric: Metric, configuration: Configuration) -> str:
     """Return the name of the recorded drift of a quality, in its own unit."""
     levels = "_".join(metric.label_names)
-    return f"{levels}:{metric.prometheus_name}:drift{configuration.drift_window}_{configuration.drift_baseline}"
-
-
-def without(*labels: str) -> str:
-    """Return a ``without`` clause."""
-    return f"without ({', '.join(labels)})"
+    windows = f"{configuration.drift_window.name}_{configuration.drift_baseline.name}"
+    return f"{levels}:{metric.prometheus_name}:drift{windows}"
 
 
 def _ratio(ratio: TimeRatio, configuration: Configuration) -> RecordingRule:
@@ -67,7 +48,7 @@ def _drift(metric: Metric, configuration: Configuration) -> RecordingRule:
     """Return the rule for the drift of a quality; it is absent where the quality is."""
     clause = without(*configuration.replaced_labels)
     lately, usually = (
-        f"avg {clause} (avg_over_time({select(metric, configuration.selector, window)}))"
+        f"avg {clause} (avg_over_time({select(metric, configuration.selector, str(window))}))"
         for window in (configuration.drift_window, configuration.drift_baseline)
     )
     return RecordingRule(drift_name(metric, configuration), f"{lately}\n-\n{usually}")
@@ -76,7 +57,7 @@ def _drift(metric: Metric, configuration: Configuration) -> RecordingRule:
 def recording_rules(configuration: Configuration) -> list[RecordingRule]:
     """Return the recording rules, each after those that it reads."""
     replaced = configuration.replaced_labels
-    time = select(device_metrics.TIME, configuration.selector, configuration.rate_window)
+    time = select(device_metrics.TIME, configuration.selector, str(configuration.rate_window))
     pending = select(job_metrics.QUEUE, {**configuration.selector, "state": "pending"})
     return [
         RecordingRule(time_rate(configuration), f"sum {without(*replaced)} (rate({time}))"),

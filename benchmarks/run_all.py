@@ -26,6 +26,7 @@ LONG = {
     "dispatch_gap.py": ["--durations", "0.1", "1", "5.1", "1..9"],
     "instrumentation.py": [],
     "memory.py": [],
+    "alerts.py": [],
     "scrape.py": [],
     "queue_collector.py": [],
     "telemetry_cost.py": [],

@@ -27,6 +27,7 @@ class DeviceCollector:
         device_metrics.PENDING_JOBS,
         device_metrics.SLOTS,
         device_metrics.SHOT_RATE_NOMINAL,
+        device_metrics.CLOCK_OFFSET,
         job_metrics.RUNNING_START,
         own_metrics.LAST_LOOP,
     )
@@ -69,6 +70,8 @@ class DeviceCollector:
                 yield Sample(device_metrics.SHOT_RATE_NOMINAL, here, settings.shot_rate)
             if (since := device.running_since) is not None:
                 yield Sample(job_metrics.RUNNING_START, here, since)
+            if (offset := device.clock_offset) is not None:
+                yield Sample(device_metrics.CLOCK_OFFSET, here, offset)
             yield Sample(own_metrics.LAST_LOOP, here, self._scheduler.dispatchers[name].last_loop_at)
             if (report := device.report) is None:
                 continue

@@ -53,6 +53,7 @@ class Device:
         self._specs_are_fresh = False
         self.report: ResourceReport | None = None
         self.running: RunningSlice | None = None
+        self.clock_offset: float | None = None
         self.backlog = Backlog()
         self.state_changed_at = time.time()
         self._last_state = "unknown"

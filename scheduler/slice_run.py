@@ -137,8 +137,7 @@ class SliceWatch:
             settings.min_poll_interval,
             settings.max_poll_interval,
         )
-        clock_offset = time.time() - time.monotonic()
-        posted_monotonic = posted_at - clock_offset
+        posted_monotonic = posted_at - (time.time() - time.monotonic())
         retry = _FIRST_RETRY
         cancel_asked = False
         while True:
@@ -165,7 +164,9 @@ class SliceWatch:
             device.seen()
             await device.turn_to("execute")
             if found.state.final:
-                return _ended(found, posted_at, time.time(), cancel_asked)
+                observed_at = time.time()
+                device.clock_offset = clock_offset_of(found, claim.slice.claimed_at, observed_at)
+                return _ended(found, posted_at, observed_at, cancel_asked)
 
     async def sleep(self, seconds: float, *, wakeable: bool = False) -> None:
         """Wait; with ``wakeable`` a cancellation ends the wait. Raises StoppingError when the daemon stops."""
@@ -184,6 +185,19 @@ class SliceWatch:
                 return
             if wakeable and not self._stopping:
                 return
+
+
+def clock_offset_of(job: DeviceJob, sent_at: float, observed_at: float) -> float | None:
+    """Return by how many seconds the device's clock is ahead at least, negative if it is behind.
+
+    It began after it was sent and had ended when it was seen to; whatever lies outside of that is the clock's,
+    or the configured time zone's, fault. None if the device tells no times.
+    """
+    if job.started_at is None or job.ended_at is None:
+        return None
+    if job.started_at < sent_at:
+        return job.started_at - sent_at
+    return max(job.ended_at - observed_at, 0.0)
 
 
 def _ended(job: DeviceJob, posted_at: float, observed_at: float, cancel_asked: bool) -> Ended:

@@ -78,6 +78,13 @@ SHOTS = Metric(
 SHOT_RATE_NOMINAL = Metric(
     "qpu.shot_rate.nominal", Kind.GAUGE, "Hz", "Shot rate that the device is specified for", (labels.QPU_ID,)
 )
+CLOCK_OFFSET = Metric(
+    "qpu.clock.offset",
+    Kind.GAUGE,
+    "s",
+    "Device's clock minus the daemon's: the least that agrees with the last slice's times; absent before one",
+    (labels.QPU_ID,),
+)
 DISPATCH_GAP = Metric(
     "qpu.dispatch.gap",
     Kind.HISTOGRAM,
@@ -108,5 +115,6 @@ METRICS = (
     SHOTS,
     SHOT_RATE_NOMINAL,
     DISPATCH_GAP,
+    CLOCK_OFFSET,
     ACCOUNT_BUSY,
 )

@@ -10,6 +10,8 @@ need() { # program, package
 need munged munge
 need prometheus prometheus
 need promtool prometheus
+need prometheus-alertmanager prometheus-alertmanager
+need amtool prometheus-alertmanager
 need node nodejs
 need npm npm
 need slurmctld slurmctld

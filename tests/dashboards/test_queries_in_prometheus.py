@@ -34,6 +34,8 @@ GRAFANA_VARIABLES = {
     "$job_class": ".+",
     "$measure": ".+",
 }
+QUICK = Configuration().scaled()
+"""The test profile: its windows are a sixtieth, its names are those of the committed rules."""
 OF_LOGS_AND_TRACES = {
     "my_jobs": {
         *("My jobs", "My jobs ended", "Failed", "Wait, median", "Run, median", "QPU time", "My wait and run"),
@@ -43,7 +45,6 @@ OF_LOGS_AND_TRACES = {
     "qpu": {"Log lines", "Traces"},
 }
 """Panels that ask no Prometheus, by board."""
-QUICK = Configuration(evaluation_interval="1s", rate_window="10s", starving_window="5s")
 
 
 def label_sets(metric: Metric) -> Iterator[dict[str, str]]:
@@ -171,7 +172,7 @@ scrape_configs:
     try:
         client = Prometheus(address)
         client.wait_for("rate(qpu_jobs_finished_total[10s])", process, log)
-        client.wait_for("qpu_id:qpu_utilization:ratio_rate10s", process, log)
+        client.wait_for("qpu_id:qpu_utilization:ratio_rate5m", process, log)
         yield client
     finally:
         process.terminate()
@@ -242,5 +243,5 @@ def test_every_recording_rule_records(prometheus: Prometheus) -> None:
 
 def test_recorded_time_ratios_lie_between_0_and_1(prometheus: Prometheus) -> None:
     for name in ("utilization", "available_utilization", "dispatch_efficiency"):
-        ((_, value),) = (s["value"] for s in prometheus.series(f"qpu_id:qpu_{name}:ratio_rate10s"))
+        ((_, value),) = (s["value"] for s in prometheus.series(f"qpu_id:qpu_{name}:ratio_rate5m"))
         assert 0 < float(value) < 1
