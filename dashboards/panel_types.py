@@ -20,11 +20,18 @@ Thresholds = Sequence[tuple[float | None, str]]
 The first limit is None. Grafana gives its colour to a missing value too, so it is never that of a good one.
 """
 NO_LIMITS: Thresholds = ((None, NEUTRAL),)
+NOT_TOLD = "not told by this source"
+"""What stands where there is no data: an observer, or a device with a small API, does not tell everything."""
+NONE_OR_NOT_TOLD = "none in this time, or not told by this source"
+"""The same where data only comes with events: a job that starts, a slice after another."""
+FEW_WORDS = "none or not told"
+"""The same in a panel of one number, which would shrink a sentence below reading."""
 ONLY_WORDS: Thresholds = ((None, NOT_KNOWN),)
 """For panels whose words carry the colours."""
 
 
-def _steps(limits: Thresholds) -> Json:
+def steps(limits: Thresholds) -> Json:
+    """Return limits as Grafana writes them."""
     return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in limits]}
 
 
@@ -38,7 +45,7 @@ def stat(
     words: Sequence[Json] = (),
     filled: bool = False,
     show_name: bool = False,
-    none: str = "–",
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return one number (or word) with its colour; ``filled`` colours the whole panel."""
     return Stat(
@@ -48,7 +55,7 @@ def stat(
         targets=lettered(targets),
         interval=MINIMUM_INTERVAL,
         format=unit,
-        decimals=decimals,
+        decimals=0 if words else decimals,
         mappings=list(words),
         noValue=none,
         reduceCalc="lastNotNull",
@@ -56,7 +63,7 @@ def stat(
         colorMode="background_solid" if filled else "value",
         textMode="name" if show_name else "value",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(limits), "color": {"mode": "thresholds"}}},
+            "fieldConfig": {"defaults": {"thresholds": steps(limits), "color": {"mode": "thresholds"}}},
             "options": {
                 "showPercentChange": False,
                 "wideLayout": True,
@@ -87,7 +94,7 @@ def time_series(
     overrides: Sequence[Json] = (),
     legend: Literal["right", "bottom"] = "bottom",
     legend_values: Sequence[str] = (),
-    none: str | None = None,
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return lines (or ``bars``) over time, with the numbers of ``legend_values`` in the legend.
 
@@ -121,7 +128,7 @@ def time_series(
         tooltipMode="multi",
         tooltipSort="desc",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(limits), "noValue": none}},
+            "fieldConfig": {"defaults": {"thresholds": steps(limits), "noValue": none}},
             "maxDataPoints": None,
             "options": {"legend": {"showLegend": True}},
         },
@@ -135,6 +142,7 @@ def state_timeline(
     words: Sequence[Json] = (),
     overrides: Sequence[Json] = (),
     row_height: float = 0.9,
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return one band a series, whose colour and word tell the state."""
     return StateTimeline(
@@ -149,7 +157,9 @@ def state_timeline(
         fillOpacity=85,
         tooltipMode="single",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(NO_LIMITS), "unit": "none", "decimals": 0}},
+            "fieldConfig": {
+                "defaults": {"thresholds": steps(NO_LIMITS), "unit": "none", "decimals": 0, "noValue": none}
+            },
             "maxDataPoints": None,
             "options": {"legend": {"showLegend": False}},
         },
@@ -211,7 +221,7 @@ class Column:
         if self.words:
             properties.append(("mappings", list(self.words)))
         if self.limits:
-            properties.append(("thresholds", _steps(self.limits)))
+            properties.append(("thresholds", steps(self.limits)))
         if (self.words or self.limits) and not self.link:
             properties.append(("custom.cellOptions", {"type": "color-text"}))
         if self.link:
@@ -229,7 +239,7 @@ def table(
     columns: Sequence[Column],
     prepared: Sequence[Json] = (),
     newest_first: str = "",
-    none: str = "no data",
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return a table with one row a device or job, and no columns but those that are named.
 
@@ -264,9 +274,11 @@ def table(
                         "cellOptions": {"type": "auto"},
                         "displayMode": None,
                         "filterable": False,
+                        "minWidth": 50,
                     },
+                    "decimals": 0,
                     "noValue": none,
-                    "thresholds": _steps(NO_LIMITS),
+                    "thresholds": steps(NO_LIMITS),
                     "unit": "string",
                 }
             },
@@ -274,5 +286,76 @@ def table(
                 "cellHeight": "sm",
                 "sortBy": [{"displayName": newest_first, "desc": True}] if newest_first else [],
             },
+        },
+    )
+
+
+def coloured_matrix(
+    title: str,
+    description: str,
+    target: PrometheusTarget,
+    *,
+    rows: tuple[str, Sequence[str]],
+    column: str,
+    none: str = NOT_TOLD,
+) -> Panel:
+    """Return shares as a table of coloured cells: a row for each value of one label, a column for another's.
+
+    ``rows`` is the label whose values are numbered from 1, and the names of the numbers.
+    """
+    label, names = rows
+    words = {str(i): {"text": name, "index": i} for i, name in enumerate(names, start=1)}
+    corner = f"{label}\\{column}"
+    return Table(
+        title=title,
+        description=description,
+        dataSource=reference("prometheus"),
+        targets=lettered([target]),
+        interval=MINIMUM_INTERVAL,
+        transformations=[
+            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": column, "desc": False}]}},
+            {
+                "id": "groupingToMatrix",
+                "options": {
+                    "columnField": column,
+                    "rowField": label,
+                    "valueField": "Value",
+                    "emptyValue": "null",
+                },
+            },
+            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": corner, "desc": False}]}},
+        ],
+        overrides=[
+            {
+                "matcher": {"id": "byName", "options": corner},
+                "properties": [
+                    {"id": "displayName", "value": " "},
+                    {"id": "unit", "value": "string"},
+                    {"id": "mappings", "value": [{"type": "value", "options": words}]},
+                    {"id": "custom.cellOptions", "value": {"type": "auto"}},
+                    {"id": "custom.width", "value": 60},
+                ],
+            }
+        ],
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "color": {"mode": "continuous-greens"},
+                    "custom": {
+                        "align": "center",
+                        "cellOptions": {"type": "color-background", "mode": "basic"},
+                        "displayMode": None,
+                        "filterable": False,
+                        "minWidth": 40,
+                    },
+                    "decimals": 0,
+                    "max": 1,
+                    "min": 0,
+                    "noValue": none,
+                    "thresholds": steps(NO_LIMITS),
+                    "unit": "percentunit",
+                }
+            },
+            "options": {"cellHeight": "sm"},
         },
     )

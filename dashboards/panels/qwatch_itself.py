@@ -1,0 +1,381 @@
+"""qwatch itself: is it well, does it lose anything, and do its books agree?"""
+
+from __future__ import annotations
+
+from ...telemetry import client_metrics as client
+from ...telemetry import labels, log_fields
+from ...telemetry import observer_metrics as observer
+from ...telemetry import own_metrics as own
+from ...telemetry.promql import (
+    CLUSTER,
+    SCRAPE_LABELS,
+    SCRAPE_UP,
+    Matches,
+    increase,
+    none_of,
+    quantile,
+    rate,
+    recorded,
+    select,
+    summed,
+)
+from .. import palette
+from ..grafana import LokiTarget, Panel, PrometheusTarget
+from ..panel_types import (
+    FEW_WORDS,
+    NONE_OR_NOT_TOLD,
+    ONLY_WORDS,
+    Thresholds,
+    logs,
+    stat,
+    state_timeline,
+    time_series,
+)
+
+RANGE = "$__range"
+BAD_IF_ANY: Thresholds = ((None, palette.NEUTRAL), (0, palette.GOOD), (1, palette.BAD))
+WARN_IF_ANY: Thresholds = ((None, palette.NEUTRAL), (0, palette.GOOD), (1, palette.WARNING))
+STORE_LIMITS: Thresholds = (
+    (None, palette.NEUTRAL),
+    (0, palette.GOOD),
+    (0.1, palette.WARNING),
+    (0.5, palette.BAD),
+)
+"""QwatchStoreSlow fires at half a second."""
+_KNOWN = {labels.ACTIVITY.name: none_of("unknown")}
+"""The activities that the ledger and the counters must agree on."""
+_EACH_TARGET = ", ".join(SCRAPE_LABELS)
+
+
+def version(site: Matches) -> Panel:
+    """Say what is running."""
+    named = summed(f"last_over_time({select(own.BUILD_INFO, site, RANGE)})", ("version", "schema"))
+    return stat(
+        "Version",
+        "Version of qwatch and revision of its store's schema. Two of them: an upgrade is under way, or was "
+        "left half done.",
+        "none",
+        PrometheusTarget(named, "{{version}}, schema {{schema}}", instant=True),
+        decimals=0,
+        show_name=True,
+    )
+
+
+def processes(site: Matches) -> Panel:
+    """Say how many of qwatch's processes Prometheus reaches."""
+    exposed = f"group by ({_EACH_TARGET}) (last_over_time({select(own.BUILD_INFO, site, RANGE)}))"
+    up = recorded(SCRAPE_UP, site)
+    return stat(
+        "Processes down",
+        "Processes of qwatch that were scraped in the board's time range and cannot be scraped now.",
+        "short",
+        PrometheusTarget(
+            f"count(({up} == 0) and on ({_EACH_TARGET}) {exposed}) or 0 * count({exposed})", instant=True
+        ),
+        decimals=0,
+        limits=BAD_IF_ANY,
+    )
+
+
+def collectors_failing(site: Matches) -> Panel:
+    """Say how many collectors fail."""
+    success = select(own.COLLECTOR_SUCCESS, site)
+    return stat(
+        "Collectors failing",
+        "Collectors whose last update failed; which ones is drawn below. What they tell is missing or old.",
+        "short",
+        PrometheusTarget(f"count({success} == 0) or 0 * count({success})", instant=True),
+        decimals=0,
+        limits=BAD_IF_ANY,
+    )
+
+
+def series_dropped_now(site: Matches) -> Panel:
+    """Say how many samples were left out by the guard."""
+    return stat(
+        "Samples dropped",
+        "Samples left out in the board's time range because their metric has more series than "
+        "metrics.most_series allows. Something makes labels without end.",
+        "short",
+        PrometheusTarget(increase(own.SERIES_DROPPED, site, RANGE), instant=True),
+        decimals=0,
+        limits=WARN_IF_ANY,
+    )
+
+
+def http_failing(site: Matches) -> Panel:
+    """Say which share of requests the API itself failed."""
+    count = f"{own.HTTP_DURATION.prometheus_name}_count"
+
+    def counted(of: Matches) -> str:
+        return f"sum(increase({recorded(count, {**site, **of})}[{RANGE}]))"
+
+    return stat(
+        "HTTP 5xx",
+        "Share of the requests to the job API that qwatch itself failed, over the board's time range.",
+        "percentunit",
+        PrometheusTarget(
+            f"({counted({'status': '5xx'})} or 0 * {counted({})}) / ({counted({})} > 0)", instant=True
+        ),
+        decimals=2,
+        limits=((None, palette.NEUTRAL), (0, palette.GOOD), (0.001, palette.WARNING), (0.05, palette.BAD)),
+        none="no requests",
+    )
+
+
+def store_write(site: Matches) -> Panel:
+    """Say how long a write takes."""
+    return stat(
+        "Store write, p90",
+        "90% of the writes to the store took less, commit included, over the board's time range. Every change "
+        "of a job waits for one.",
+        "s",
+        PrometheusTarget(
+            quantile(0.9, own.STORE_DURATION, {**site, "operation": "write"}, RANGE), instant=True
+        ),
+        decimals=1,
+        limits=STORE_LIMITS,
+        none=FEW_WORDS,
+    )
+
+
+def ledger_now(site: Matches) -> Panel:
+    """Say by how much counters and ledger differ."""
+    known = {**site, **_KNOWN}
+    return stat(
+        "Ledger difference",
+        "Largest difference between the time counters and the ledger, of any device and activity; the time "
+        "that is unknown is left out. Tolerated: 60 s or 1 %, whichever is more.",
+        "s",
+        PrometheusTarget(f"max(abs({select(own.LEDGER_DIFFERENCE, known)}))", instant=True),
+        decimals=1,
+        limits=((None, palette.NEUTRAL), (0, palette.GOOD), (60, palette.WARNING), (600, palette.BAD)),
+    )
+
+
+def requests(site: Matches) -> Panel:
+    """Draw the requests to the API."""
+    count = f"{own.HTTP_DURATION.prometheus_name}_count"
+    return time_series(
+        "Requests to the job API",
+        "Requests a second by class of their status. 5xx are qwatch's own failures, 4xx are refused requests.",
+        "reqps",
+        PrometheusTarget(f"sum by (status) (rate({recorded(count, site)}[$__rate_interval]))", "{{status}}"),
+        decimals=1,
+        stacked=True,
+        overrides=palette.coloured_as({"2xx": "green", "3xx": "blue", "4xx": "yellow", "5xx": "red"}),
+    )
+
+
+def request_durations(site: Matches, window: str) -> Panel:
+    """Draw how long requests take."""
+    return time_series(
+        "Slowest routes of the job API",
+        "90% of the requests to a route took less, over the window; the five slowest routes.",
+        "s",
+        PrometheusTarget(
+            f"topk(5, {quantile(0.9, own.HTTP_DURATION, site, window, ('method', 'route'))})",
+            "{{method}} {{route}}",
+        ),
+        decimals=1,
+        fill=0,
+        logarithmic=True,
+        none=NONE_OR_NOT_TOLD,
+    )
+
+
+def store(site: Matches, window: str) -> Panel:
+    """Draw how long operations of the store take."""
+    return time_series(
+        "Store",
+        "How long reads and writes of the store took, commit included, over the window. Above half a second "
+        "for writes QwatchStoreSlow fires.",
+        "s",
+        *(
+            PrometheusTarget(
+                quantile(share, own.STORE_DURATION, site, window, ("operation",)), f"{{{{operation}}}} {name}"
+            )
+            for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+        ),
+        decimals=1,
+        fill=0,
+        logarithmic=True,
+        none=NONE_OR_NOT_TOLD,
+    )
+
+
+def collectors(site: Matches) -> Panel:
+    """Draw whether each collector succeeded."""
+    return state_timeline(
+        "Collectors",
+        "Whether each collector's last update succeeded, in any process. A failed one keeps its last values or "
+        "leaves them out; it never fails the scrape.",
+        PrometheusTarget(
+            f"min by (collector) ({select(own.COLLECTOR_SUCCESS, site)})",
+            "{{collector}}",
+        ),
+        words=palette.yes_or_no("succeeds", "fails"),
+    )
+
+
+def collector_durations(site: Matches) -> Panel:
+    """Draw how long collectors take."""
+    return time_series(
+        "Time of collectors",
+        "How long each collector's last update took; those at scrape time add up to the length of the scrape.",
+        "s",
+        PrometheusTarget(f"max by (collector) ({select(own.COLLECTOR_DURATION, site)})", "{{collector}}"),
+        decimals=1,
+        fill=0,
+        logarithmic=True,
+    )
+
+
+def collector_ages(site: Matches) -> Panel:
+    """Draw how long ago each collector succeeded."""
+    return time_series(
+        "Last success of collectors",
+        "How long ago each collector last succeeded. A line that climbs: what it tells is of the past.",
+        "s",
+        PrometheusTarget(
+            f"time() - max by (collector) ({select(own.COLLECTOR_LAST_SUCCESS, site)})", "{{collector}}"
+        ),
+        decimals=0,
+        fill=0,
+    )
+
+
+def dropped(site: Matches) -> Panel:
+    """Draw the telemetry that was lost, and why."""
+    each = rate(own.TELEMETRY_DROPPED, site, "$__rate_interval", ("signal", "reason"))
+    return time_series(
+        "Telemetry dropped",
+        "Spans, points and log records a second that did not reach their backend, by signal and reason. Jobs "
+        "are not affected. Zero is right.",
+        "suffix:/s",
+        PrometheusTarget(f"{each} > 0 or sum by (signal) ({each})", "{{signal}} {{reason}}"),
+        decimals=2,
+        soft_maximum=1,
+    )
+
+
+def series_dropped(site: Matches) -> Panel:
+    """Draw the samples that the guard left out."""
+    each = rate(own.SERIES_DROPPED, site, "$__rate_interval", ("metric",))
+    return time_series(
+        "Samples dropped by metric",
+        "Samples a second left out because their metric has more series than metrics.most_series allows. "
+        "Zero is right.",
+        "suffix:/s",
+        PrometheusTarget(f"{each} > 0 or {summed(each)}", "{{metric}}"),
+        decimals=2,
+        soft_maximum=1,
+    )
+
+
+def ledger(site: Matches) -> Panel:
+    """Draw the differences between counters and ledger."""
+    each = (labels.QPU_ID.name,)
+    name = select(own.LEDGER_DIFFERENCE, {**site, **_KNOWN})
+    return time_series(
+        "Counters against ledger",
+        "Largest difference between the time counters and the ledger of each device. A step: one of them "
+        "missed something, and LedgerMismatch or qwatch report will say so.",
+        "s",
+        PrometheusTarget(f"max by ({', '.join((CLUSTER, *each))}) (abs({name}))", "{{qpu_id}}"),
+        decimals=1,
+        fill=0,
+    )
+
+
+def client_calls(site: Matches) -> Panel:
+    """Draw the calls of the QRMI library in users' processes."""
+    return time_series(
+        "QRMI calls of users' programs",
+        "Calls of the QRMI library a second by operation, as the sessions' summaries tell when they end.",
+        "suffix:/s",
+        PrometheusTarget(
+            rate(client.CALLS, site, "$__rate_interval", ("operation",)) + " > 0", "{{operation}}"
+        ),
+        decimals=2,
+        stacked=True,
+        legend="right",
+        legend_values=("max",),
+        none=NONE_OR_NOT_TOLD,
+    )
+
+
+def client_errors(site: Matches, window: str) -> Panel:
+    """Draw which share of the QRMI library's calls fails."""
+    every = rate(client.CALLS, site, window)
+    failed = (
+        f"sum by (error_type) (rate({recorded(client.CALLS.prometheus_name, site)[:-1]}"
+        f',error_type!=""}}[{window}]))'
+    )
+    return time_series(
+        "QRMI errors of users' programs",
+        "Share of the QRMI library's calls that failed, by class of error, over the window. QRMIErrorRateHigh "
+        "watches their sum.",
+        "percentunit",
+        PrometheusTarget(f"{failed} / on () group_left () ({every} > 0)", "{{error_type}}"),
+        decimals=1,
+        stacked=True,
+        legend="right",
+        legend_values=("max",),
+        none="no errors, or not told by this source",
+    )
+
+
+def warnings() -> Panel:
+    """Show what qwatch complained about."""
+    lines = f'{{{log_fields.STREAM_LABELS[0]}=~".+", {log_fields.STREAM_LABELS[2]}=~"warning|error|critical"}}'
+    return logs(
+        "Warnings and errors",
+        "Log lines of qwatch of level warning and above; expand one for its fields and its trace.",
+        LokiTarget(lines),
+    )
+
+
+def observed_sources(site: Matches) -> Panel:
+    """Draw whether an observer's sources tell."""
+    return state_timeline(
+        "Sources of the observer",
+        "Whether each source tells that an observer reads: the other scheduler's API and database, the QPU's "
+        "API, QRMI. What a silent source would tell is unknown meanwhile, and its counters stand still.",
+        PrometheusTarget(
+            f"min by (qpu_id, source) ({select(observer.SOURCE_UP, site)})", "{{qpu_id}} {{source}}"
+        ),
+        words=palette.yes_or_no("tells", "silent"),
+        none="no observer here",
+    )
+
+
+def scrapes(site: Matches) -> Panel:
+    """Say how long a scrape takes."""
+    exposed = f"group by ({_EACH_TARGET}) ({select(own.BUILD_INFO, site)})"
+    duration = recorded("scrape_duration_seconds", site)
+    return stat(
+        "Scrape takes",
+        "How long Prometheus's last scrape of qwatch took, of several processes the longest. Near the scrape's "
+        "timeout, data goes missing.",
+        "s",
+        PrometheusTarget(f"max({duration} and on ({_EACH_TARGET}) {exposed})", instant=True),
+        decimals=1,
+        limits=((None, palette.NEUTRAL), (0, palette.GOOD), (2, palette.WARNING), (8, palette.BAD)),
+    )
+
+
+def scraped(site: Matches) -> Panel:
+    """Say whether all processes are scraped now."""
+    exposed = f"group by ({_EACH_TARGET}) (last_over_time({select(own.BUILD_INFO, site, RANGE)}))"
+    return stat(
+        "Scrape",
+        "Whether the last scrape of every process of qwatch succeeded (Prometheus's up).",
+        "none",
+        PrometheusTarget(f"min({recorded(SCRAPE_UP, site)} and on ({_EACH_TARGET}) {exposed})", instant=True),
+        decimals=0,
+        words=palette.yes_or_no("up", "down"),
+        limits=ONLY_WORDS,
+        filled=True,
+        none="no target",
+    )
