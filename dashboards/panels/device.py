@@ -213,4 +213,5 @@ def dispatch_gap(of: Matches, window: str) -> Panel:
         fill=0,
         logarithmic=True,
         overrides=palette.coloured_as(palette.QUANTILE_COLOURS),
+        none=NONE_OR_NOT_TOLD,
     )

@@ -132,7 +132,7 @@ def alerts_now(of: Matches) -> Panel:
             Column(CLUSTER, "Cluster", width=100),
             Column(labels.QPU_ID.name, "QPU", width=120),
         ),
-        none="none",
+        none="none fires, or no rules are evaluated here",
     )
 
 

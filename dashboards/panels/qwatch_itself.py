@@ -245,6 +245,11 @@ def collector_ages(site: Matches) -> Panel:
     )
 
 
+def _or_none(rates: str, label: str) -> str:
+    """Return the rates that are above 0, and where none is, a flat zero by the name of none."""
+    return f'{rates} > 0 or on () label_replace(0 * {summed(rates)}, "{label}", "none", "", "")'
+
+
 def dropped(site: Matches) -> Panel:
     """Draw the telemetry that was lost, and why."""
     each = rate(own.TELEMETRY_DROPPED, site, "$__rate_interval", ("signal", "reason"))
@@ -253,7 +258,7 @@ def dropped(site: Matches) -> Panel:
         "Spans, points and log records a second that did not reach their backend, by signal and reason. Jobs "
         "are not affected. Zero is right.",
         "suffix:/s",
-        PrometheusTarget(f"{each} > 0 or sum by (signal) ({each})", "{{signal}} {{reason}}"),
+        PrometheusTarget(_or_none(each, "signal"), "{{signal}} {{reason}}"),
         decimals=2,
         soft_maximum=1,
     )
@@ -267,7 +272,7 @@ def series_dropped(site: Matches) -> Panel:
         "Samples a second left out because their metric has more series than metrics.most_series allows. "
         "Zero is right.",
         "suffix:/s",
-        PrometheusTarget(f"{each} > 0 or {summed(each)}", "{{metric}}"),
+        PrometheusTarget(_or_none(each, "metric"), "{{metric}}"),
         decimals=2,
         soft_maximum=1,
     )

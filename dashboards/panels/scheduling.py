@@ -156,7 +156,8 @@ def policies(of: Matches) -> Panel:
         "another scheduler does.",
         "none",
         PrometheusTarget(
-            f"group by (policy) (last_over_time({select(own.DECISIONS, of, RANGE)}))",
+            f"group by (policy) (last_over_time({select(own.DECISIONS, of, RANGE)}))"
+            ' or on () label_replace(vector(0), "policy", "none", "", "")',
             "{{policy}}",
             instant=True,
         ),
