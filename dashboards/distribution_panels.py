@@ -66,7 +66,7 @@ def bars(
     description: str,
     unit: str,
     *targets: PrometheusTarget,
-    label: str,
+    label: str = "",
     decimals: int = 1,
     limits: Thresholds = NO_LIMITS,
     minimum: float | None = 0,
@@ -74,7 +74,10 @@ def bars(
     overrides: Sequence[Json] = (),
     none: str = NOT_TOLD,
 ) -> PlainPanel:
-    """Return a bar with its number for each series, named by its ``label``: what is compared, not over time."""
+    """Return a bar with its number for each series: what is compared now, not over time.
+
+    Where there may be one series only it needs the ``label`` that names it.
+    """
     return PlainPanel(
         type="bargauge",
         title=title,
@@ -86,7 +89,7 @@ def bars(
         none=none,
         color={"mode": "thresholds" if limits is not NO_LIMITS else "fixed", "fixedColor": NEUTRAL},
         # The name of the only series would be left out.
-        name=f"${{__field.labels.{label}}}",
+        name=f"${{__field.labels.{label}}}" if label else None,
         minimum=minimum,
         maximum=maximum,
         overrides=list(overrides),
@@ -94,7 +97,7 @@ def bars(
             "displayMode": "basic",
             "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
             "maxVizHeight": 40,
-            "minVizHeight": 16,
+            "minVizHeight": 12,
             "minVizWidth": 8,
             "namePlacement": "left",
             "orientation": "horizontal",

@@ -24,7 +24,7 @@ from ...telemetry.promql import (
 )
 from .. import palette
 from ..grafana import Panel, PrometheusTarget
-from ..panel_types import ONLY_WORDS, banded, stat, state_timeline, time_series
+from ..panel_types import NONE_OR_NOT_TOLD, ONLY_WORDS, banded, stat, state_timeline, time_series
 
 RANGE = "$__range"
 RATE_WINDOW = "$__rate_interval"

@@ -46,6 +46,7 @@ _AVAILABILITY_LIMITS: Thresholds = (
     (0.97, palette.GOOD),
 )
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAYS_ONLY = "not told by this source, or the time range is shorter than a day"
 REPORT = "no account is told in metrics (metrics.accounts): see the report, qwatch report"
 
 
@@ -116,6 +117,7 @@ def days(of: Matches) -> Panel:
         overrides=palette.coloured_as(palette.ACTIVITY_COLOURS),
         legend="right",
         legend_values=("sum",),
+        none=DAYS_ONLY,
     )
     panel.interval = DAY
     return panel
@@ -134,6 +136,7 @@ def utilization_of_days(of: Matches) -> Panel:
         points=True,
         legend="right",
         legend_values=("mean", "min"),
+        none=DAYS_ONLY,
     )
     panel.interval = DAY
     return panel
@@ -152,7 +155,6 @@ def activities(of: Matches) -> Panel:
             "{{activity}}",
             instant=True,
         ),
-        label="activity",
         maximum=1,
         overrides=palette.coloured_as(palette.ACTIVITY_COLOURS),
     )
