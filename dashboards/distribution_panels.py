@@ -1,10 +1,12 @@
-"""Kinds of panels that grafanalib has only in a form of Grafana's past: heatmaps and bars side by side."""
+"""Kinds of panels that compare: heatmaps and bars, which grafanalib has as of Grafana's past, and a matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .grafana import Json, PlainPanel, PrometheusTarget
+from grafanalib.core import Table
+
+from .grafana import MINIMUM_INTERVAL, Json, Panel, PlainPanel, PrometheusTarget, reference
 from .grafana import with_reference_ids as lettered
 from .palette import NEUTRAL
 from .panel_types import NO_LIMITS, NONE_OR_NOT_TOLD, NOT_TOLD, Thresholds, steps
@@ -107,5 +109,76 @@ def bars(
             # As large as the bars are high, numbers would be read as what matters most.
             "text": {"titleSize": 12, "valueSize": 16},
             "valueMode": "text",
+        },
+    )
+
+
+def coloured_matrix(
+    title: str,
+    description: str,
+    target: PrometheusTarget,
+    *,
+    rows: tuple[str, Sequence[str]],
+    column: str,
+    none: str = NOT_TOLD,
+) -> Panel:
+    """Return shares as a table of coloured cells: a row for each value of one label, a column for another's.
+
+    ``rows`` is the label whose values are numbered from 1, and the names of the numbers.
+    """
+    label, names = rows
+    words = {str(i): {"text": name, "index": i} for i, name in enumerate(names, start=1)}
+    corner = f"{label}\\{column}"
+    return Table(
+        title=title,
+        description=description,
+        dataSource=reference("prometheus"),
+        targets=lettered([target]),
+        interval=MINIMUM_INTERVAL,
+        transformations=[
+            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": column, "desc": False}]}},
+            {
+                "id": "groupingToMatrix",
+                "options": {
+                    "columnField": column,
+                    "rowField": label,
+                    "valueField": "Value",
+                    "emptyValue": "null",
+                },
+            },
+            {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": corner, "desc": False}]}},
+        ],
+        overrides=[
+            {
+                "matcher": {"id": "byName", "options": corner},
+                "properties": [
+                    {"id": "displayName", "value": " "},
+                    {"id": "unit", "value": "string"},
+                    {"id": "mappings", "value": [{"type": "value", "options": words}]},
+                    {"id": "custom.cellOptions", "value": {"type": "auto"}},
+                    {"id": "custom.width", "value": 60},
+                ],
+            }
+        ],
+        extraJson={
+            "fieldConfig": {
+                "defaults": {
+                    "color": {"mode": "continuous-greens"},
+                    "custom": {
+                        "align": "center",
+                        "cellOptions": {"type": "color-background", "mode": "basic"},
+                        "displayMode": None,
+                        "filterable": False,
+                        "minWidth": 40,
+                    },
+                    "decimals": 0,
+                    "max": 1,
+                    "min": 0,
+                    "noValue": none,
+                    "thresholds": steps(NO_LIMITS),
+                    "unit": "percentunit",
+                }
+            },
+            "options": {"cellHeight": "sm"},
         },
     )

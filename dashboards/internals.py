@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import selection
 from .annotations import marks
 from .grafana import Json, Line, Section, dashboard
-from .panels import freshness, host, qwatch_itself, scheduling
+from .panels import client_library, collectors, freshness, host, qwatch_itself, scheduling
 from .selection import SITE, WINDOW
 
 QUESTION = "Is qwatch itself well, and does it lose anything?"
@@ -33,7 +33,7 @@ def board() -> Json:
                         (
                             (3, qwatch_itself.version(SITE)),
                             (3, qwatch_itself.processes(SITE)),
-                            (3, qwatch_itself.collectors_failing(SITE)),
+                            (3, collectors.failing(SITE)),
                             (3, freshness.dropped_now(SITE)),
                             (3, qwatch_itself.http_failing(SITE)),
                             (3, qwatch_itself.store_write(SITE)),
@@ -52,8 +52,8 @@ def board() -> Json:
                     Line(
                         7,
                         (
-                            (8, qwatch_itself.collectors(SITE)),
-                            (8, qwatch_itself.collector_durations(SITE)),
+                            (8, collectors.success(SITE)),
+                            (8, collectors.durations(SITE)),
                             (8, qwatch_itself.dropped(SITE)),
                         ),
                     ),
@@ -86,8 +86,8 @@ def board() -> Json:
                     Line(
                         7,
                         (
-                            (12, qwatch_itself.client_calls(SITE)),
-                            (12, qwatch_itself.client_errors(SITE, WINDOW)),
+                            (12, client_library.calls(SITE)),
+                            (12, client_library.errors(SITE, WINDOW)),
                         ),
                     ),
                 ),
@@ -111,8 +111,8 @@ def board() -> Json:
                             (4, qwatch_itself.scraped(SITE)),
                             (4, qwatch_itself.scrapes(SITE)),
                             (4, qwatch_itself.series_dropped_now(SITE)),
-                            (6, qwatch_itself.collector_ages(SITE)),
-                            (6, qwatch_itself.observed_sources(SITE)),
+                            (6, collectors.ages(SITE)),
+                            (6, collectors.observed_sources(SITE)),
                         ),
                     ),
                 ),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from ...telemetry import client_metrics as client
 from ...telemetry import labels, log_fields
-from ...telemetry import observer_metrics as observer
 from ...telemetry import own_metrics as own
 from ...telemetry.promql import (
     CLUSTER,
@@ -28,7 +26,6 @@ from ..panel_types import (
     Thresholds,
     logs,
     stat,
-    state_timeline,
     time_series,
 )
 
@@ -72,19 +69,6 @@ def processes(site: Matches) -> Panel:
         PrometheusTarget(
             f"count(({up} == 0) and on ({_EACH_TARGET}) {exposed}) or 0 * count({exposed})", instant=True
         ),
-        decimals=0,
-        limits=BAD_IF_ANY,
-    )
-
-
-def collectors_failing(site: Matches) -> Panel:
-    """Say how many collectors fail."""
-    success = select(own.COLLECTOR_SUCCESS, site)
-    return stat(
-        "Collectors failing",
-        "Collectors whose last update failed; which ones is drawn below. What they tell is missing or old.",
-        "short",
-        PrometheusTarget(f"count({success} == 0) or 0 * count({success})", instant=True),
         decimals=0,
         limits=BAD_IF_ANY,
     )
@@ -204,47 +188,6 @@ def store(site: Matches, window: str) -> Panel:
     )
 
 
-def collectors(site: Matches) -> Panel:
-    """Draw whether each collector succeeded."""
-    return state_timeline(
-        "Collectors",
-        "Whether each collector's last update succeeded, in any process. A failed one keeps its last values or "
-        "leaves them out; it never fails the scrape.",
-        PrometheusTarget(
-            f"min by (collector) ({select(own.COLLECTOR_SUCCESS, site)})",
-            "{{collector}}",
-        ),
-        words=palette.yes_or_no("succeeds", "fails"),
-    )
-
-
-def collector_durations(site: Matches) -> Panel:
-    """Draw how long collectors take."""
-    return time_series(
-        "Time of collectors",
-        "How long each collector's last update took; those at scrape time add up to the length of the scrape.",
-        "s",
-        PrometheusTarget(f"max by (collector) ({select(own.COLLECTOR_DURATION, site)})", "{{collector}}"),
-        decimals=1,
-        fill=0,
-        logarithmic=True,
-    )
-
-
-def collector_ages(site: Matches) -> Panel:
-    """Draw how long ago each collector succeeded."""
-    return time_series(
-        "Last success of collectors",
-        "How long ago each collector last succeeded. A line that climbs: what it tells is of the past.",
-        "s",
-        PrometheusTarget(
-            f"time() - max by (collector) ({select(own.COLLECTOR_LAST_SUCCESS, site)})", "{{collector}}"
-        ),
-        decimals=0,
-        fill=0,
-    )
-
-
 def _or_none(rates: str, label: str) -> str:
     """Return the rates that are above 0, and where none is, a flat zero by the name of none."""
     return f'{rates} > 0 or on () label_replace(0 * {summed(rates)}, "{label}", "none", "", "")'
@@ -293,44 +236,6 @@ def ledger(site: Matches) -> Panel:
     )
 
 
-def client_calls(site: Matches) -> Panel:
-    """Draw the calls of the QRMI library in users' processes."""
-    return time_series(
-        "QRMI calls of users' programs",
-        "Calls of the QRMI library a second by operation, as the sessions' summaries tell when they end.",
-        "suffix:/s",
-        PrometheusTarget(
-            rate(client.CALLS, site, "$__rate_interval", ("operation",)) + " > 0", "{{operation}}"
-        ),
-        decimals=2,
-        stacked=True,
-        legend="right",
-        legend_values=("max",),
-        none=NONE_OR_NOT_TOLD,
-    )
-
-
-def client_errors(site: Matches, window: str) -> Panel:
-    """Draw which share of the QRMI library's calls fails."""
-    every = rate(client.CALLS, site, window)
-    failed = (
-        f"sum by (error_type) (rate({recorded(client.CALLS.prometheus_name, site)[:-1]}"
-        f',error_type!=""}}[{window}]))'
-    )
-    return time_series(
-        "QRMI errors of users' programs",
-        "Share of the QRMI library's calls that failed, by class of error, over the window. QRMIErrorRateHigh "
-        "watches their sum.",
-        "percentunit",
-        PrometheusTarget(f"{failed} / on () group_left () ({every} > 0)", "{{error_type}}"),
-        decimals=1,
-        stacked=True,
-        legend="right",
-        legend_values=("max",),
-        none="no errors, or not told by this source",
-    )
-
-
 def warnings() -> Panel:
     """Show what qwatch complained about."""
     lines = f'{{{log_fields.STREAM_LABELS[0]}=~".+", {log_fields.STREAM_LABELS[2]}=~"warning|error|critical"}}'
@@ -338,20 +243,6 @@ def warnings() -> Panel:
         "Warnings and errors",
         "Log lines of qwatch of level warning and above; expand one for its fields and its trace.",
         LokiTarget(lines),
-    )
-
-
-def observed_sources(site: Matches) -> Panel:
-    """Draw whether an observer's sources tell."""
-    return state_timeline(
-        "Sources of the observer",
-        "Whether each source tells that an observer reads: the other scheduler's API and database, the QPU's "
-        "API, QRMI. What a silent source would tell is unknown meanwhile, and its counters stand still.",
-        PrometheusTarget(
-            f"min by (qpu_id, source) ({select(observer.SOURCE_UP, site)})", "{{qpu_id}} {{source}}"
-        ),
-        words=palette.yes_or_no("tells", "silent"),
-        none="no observer here",
     )
 
 

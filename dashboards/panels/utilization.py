@@ -19,12 +19,11 @@ from ...telemetry.promql import (
     quantile,
 )
 from .. import palette
-from ..distribution_panels import bars
+from ..distribution_panels import bars, coloured_matrix
 from ..grafana import Json, Panel, PrometheusTarget
 from ..panel_types import (
     Column,
     Thresholds,
-    coloured_matrix,
     stat,
     table,
     time_series,
