@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ import httpx
 import report
 import stack
 import workload
+from alert_faults import FakeLoki, Fault, Machine, faults, settings
 from report import Table
 
 from qwatch.alerts import generate
@@ -24,25 +23,13 @@ from qwatch.alerts.alertmanager import alertmanager
 from qwatch.alerts.configuration import Configuration
 
 METHOD = """\
-A real `qwatch serve` with a timed device, Prometheus ({prometheus} a scrape) and Alertmanager, with the test
+A real `qwatch serve` with the emulated QPU, Prometheus ({prometheus} a scrape) and Alertmanager, with the test
 profile: every span of time in the rules is a sixtieth. Each fault is produced, its alert waited for, then it is
 mended and the end waited for. "Asked for" is what the rule waits before it fires, in the test profile; the rest
-is scrape, evaluation, and what the daemon needs to see the fault. In production the rule waits sixty times
-"asked for", and the rest grows with the scrape interval only (15 s or 30 s instead of {prometheus})."""
+is scrape, evaluation, and what the daemon needs to see the fault (or a window to fill, or three failures). In
+production the rule waits sixty times "asked for"; what a window looks back on ends sixty times as late."""
 SCRAPE = "500ms"
 _PATIENCE = 180.0
-_LONG_JOB = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault: its alert, the seconds that the rule waits in the test profile, how it is made and mended."""
-
-    name: str
-    alert: str
-    asked: float
-    make: Callable[[], None]
-    mend: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,51 +110,6 @@ def until(ask: Callable[[], bool], what: str) -> float:
     return time.monotonic() - begun
 
 
-def faults(running: stack.Stack) -> list[Fault]:
-    """Return the faults that one daemon with one device can have."""
-    scaled = Configuration().scaled()
-    device, daemon = running.device.pid, running.daemon.pid
-    job: list[int] = []
-
-    def opened(accessible: bool) -> None:
-        body = {"is_accessible": accessible, "message": "a benchmark"}
-        reply = httpx.post(f"{running.api_url}/accessible", json=body, headers=running.credential(), timeout=10)
-        reply.raise_for_status()
-
-    def submit() -> None:
-        job.append(running.submit(running.acquire(), _LONG_JOB))
-
-    def cancel() -> None:
-        address = f"{running.api_url}/jobs/{job[-1]}/cancel"
-        httpx.post(address, headers=running.credential(), timeout=10).raise_for_status()
-
-    def hang(pid: int) -> Callable[[], None]:
-        return lambda: os.kill(pid, signal.SIGSTOP)
-
-    def go_on(pid: int) -> Callable[[], None]:
-        return lambda: os.kill(pid, signal.SIGCONT)
-
-    return [
-        Fault(
-            "device hangs",
-            "QwatchSchedulerStalled",
-            scaled.loop_age.seconds,
-            hang(device),
-            go_on(device),
-        ),
-        Fault("device hangs (10 s time-out)", "QPUDown", scaled.down_for.seconds, hang(device), go_on(device)),
-        Fault("daemon hangs", "QPUTelemetryAbsent", scaled.absence_for.seconds, hang(daemon), go_on(daemon)),
-        Fault(
-            "device left closed",
-            "QPUPausedTooLong",
-            scaled.paused_for.seconds,
-            lambda: opened(False),
-            lambda: opened(True),
-        ),
-        Fault("job does not end", "QPUJobStuck", scaled.job_run.seconds, submit, cancel),
-    ]
-
-
 def measure(table: Table, fault: Fault, watched: Alerting) -> None:
     """Make a fault, wait, mend it, wait, and append the row."""
     until(lambda: not watched.firing(fault.alert), f"{fault.alert} fires before its fault")
@@ -189,19 +131,36 @@ def measure(table: Table, fault: Fault, watched: Alerting) -> None:
 
 def main() -> None:
     """Measure and print."""
-    given = report.parser(__doc__).parse_args()
+    options = report.parser(__doc__)
+    options.add_argument("--only", nargs="*", metavar="ALERT", help="the alerts to measure; default: all")
+    given = options.parse_args()
     table = Table(
         "From a fault to its alert, in seconds",
         METHOD.format(prometheus=SCRAPE),
         ["fault", "alert", "asked for", "fires", "of it not asked", "in Alertmanager", "ends", "told ended"],
     )
     machine = report.machine()
-    with stack.folder() as directory, stack.running("600", directory=directory) as running:
-        target = running.metrics_url.removeprefix("http://")
-        with alerting(directory, target) as watched:
-            until(lambda: watched.firing("Watchdog"), "Watchdog")
-            until(lambda: not watched.firing("QPUTelemetryAbsent"), f"metrics of {workload.DEVICE}")
-            for fault in faults(running):
+    port, loki = stack.free_port(), FakeLoki()
+    emulator = [sys.executable, "-m", "qwatch.cli.main", "emulate", "--port", str(port), "--shot-rate", "1000"]
+    emulator += ["--name", workload.DEVICE]
+    with (
+        stack.folder() as directory,
+        stack.running(
+            "0",
+            directory=directory,
+            device_command=emulator,
+            device_port=port,
+            telemetry={"loki_url": loki.url},
+            environment=settings(directory, port),
+        ) as running,
+        alerting(directory, running.metrics_url.removeprefix("http://")) as watched,
+        contextlib.closing(Machine(running, loki)) as broken,
+    ):
+        broken.measured(0.0)
+        until(lambda: watched.firing("Watchdog"), "Watchdog")
+        until(lambda: not watched.firing("QPUTelemetryAbsent"), f"metrics of {workload.DEVICE}")
+        for fault in faults(broken):
+            if not given.only or fault.alert in given.only:
                 measure(table, fault, watched)
     report.conclude([table], machine, given.json)
 
