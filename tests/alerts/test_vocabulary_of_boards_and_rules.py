@@ -166,6 +166,11 @@ def test_every_metric_of_an_alert_is_on_a_board() -> None:
         assert metrics(rule.expression) <= shown, rule.name
 
 
+def test_every_alert_links_to_a_board_that_exists() -> None:
+    uids = {make()["uid"] for make in generate.BOARDS.values()}
+    assert {rule.board for rule in alerting_rules(CONFIGURATION)} <= uids
+
+
 def test_recording_rules_are_named_level_metric_operation() -> None:
     for record in RECORDED:
         level, metric, operation = record.split(":")
