@@ -89,7 +89,7 @@ def time_series(
     points: bool = False,
     minimum: int | None = 0,
     maximum: int | None = None,
-    soft_maximum: int | None = None,
+    soft_maximum: float | None = None,
     logarithmic: bool = False,
     overrides: Sequence[Json] = (),
     legend: Literal["right", "bottom"] = "bottom",
@@ -110,7 +110,6 @@ def time_series(
         valueDecimals=decimals,
         valueMin=None if logarithmic else minimum,
         valueMax=maximum,
-        axisSoftMax=soft_maximum,
         scaleDistributionType="log" if logarithmic else "linear",
         scaleDistributionLog=10,
         stacking={"mode": "normal" if stacked else "none", "group": "A"},
@@ -128,7 +127,13 @@ def time_series(
         tooltipMode="multi",
         tooltipSort="desc",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": steps(limits), "noValue": none}},
+            "fieldConfig": {
+                "defaults": {
+                    "custom": {"axisSoftMax": soft_maximum},
+                    "thresholds": steps(limits),
+                    "noValue": none,
+                }
+            },
             "maxDataPoints": None,
             "options": {"legend": {"showLegend": True}},
         },

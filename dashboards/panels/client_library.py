@@ -40,6 +40,7 @@ def errors(site: Matches, window: str) -> Panel:
         PrometheusTarget(f"{failed} / on () group_left () ({every} > 0)", "{{error_type}}"),
         decimals=1,
         stacked=True,
+        soft_maximum=0.01,
         legend="right",
         legend_values=("max",),
         none="no errors, or not told by this source",

@@ -32,10 +32,15 @@ RATE_WINDOW = "$__rate_interval"
 
 def identity(of: Matches) -> Panel:
     """Say which device this is, and whether it is simulated."""
-    named, simulated = (
-        summed(f"last_over_time({select(device.INFO, {**of, 'simulator': flag}, RANGE)})", ("vendor", "model"))
-        for flag in ("false", "true")
-    )
+    described = ("vendor", "model")
+
+    def now_or_last(simulated: str) -> str:
+        # A device that was just found has no model yet: what it is now counts, and of a silent one the last.
+        info = select(device.INFO, {**of, "simulator": simulated})
+        last = select(device.INFO, {**of, "simulator": simulated}, RANGE)
+        return f"{summed(info, described)} or on () {summed(f'last_over_time({last})', described)}"
+
+    named, simulated = now_or_last("false"), now_or_last("true")
     return stat(
         "Device",
         "Maker and model as the device or the configuration tells them.",

@@ -263,6 +263,7 @@ def failures(of: Matches, window: str) -> Panel:
         "percentunit",
         PrometheusTarget(f"{errors} / ({ended} > 0)", "{{qpu_id}}"),
         decimals=1,
+        soft_maximum=0.01,
         fill=0,
         none=NONE_OR_NOT_TOLD,
         legend="right",
