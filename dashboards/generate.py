@@ -1,4 +1,4 @@
-"""Write the boards' JSON, or compare it with what is committed.
+"""Write the boards' JSON and Grafana's provisioning, or compare them with what is committed.
 
 ``python -m qwatch.dashboards.generate`` writes; with ``--check`` nothing is written, and the exit code is 1
 if a committed board is not what the code makes.
@@ -13,11 +13,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..telemetry.tree_differences import differences
-from . import my_jobs, qpu
+from . import data_sources, fleet, internals, my_jobs, objectives, qpu, queue_and_scheduling, utilization
 from .grafana import Json
 
 DIRECTORY = Path(__file__).parent / "json"
-BOARDS: Mapping[str, Callable[[], Json]] = {"my_jobs": my_jobs.board, "qpu": qpu.board}
+PROVISIONING = Path(__file__).parent / "provisioning"
+BOARDS: Mapping[str, Callable[[], Json]] = {
+    "fleet": fleet.board,
+    "internals": internals.board,
+    "my_jobs": my_jobs.board,
+    "objectives": objectives.board,
+    "qpu": qpu.board,
+    "queue_and_scheduling": queue_and_scheduling.board,
+    "utilization": utilization.board,
+}
 """The boards by the name of their file."""
 
 
@@ -56,17 +65,34 @@ def write(directory: Path) -> list[Path]:
     return written
 
 
+def check_provisioning() -> Iterator[str]:
+    """Yield a line for each provisioning file that is not what the code makes."""
+    for name, text in data_sources.files().items():
+        path = PROVISIONING / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            yield f"provisioning/{name}: not what the code makes"
+
+
+def write_provisioning() -> list[Path]:
+    """Write the provisioning files and return them."""
+    PROVISIONING.mkdir(exist_ok=True)
+    for name, text in data_sources.files().items():
+        (PROVISIONING / name).write_text(text, encoding="utf-8")
+    return [PROVISIONING / name for name in data_sources.files()]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m qwatch.dashboards.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare with the committed files, write nothing")
-    parser.add_argument("--directory", type=Path, default=DIRECTORY, help="where the JSON lies")
+    parser.add_argument("--directory", type=Path, help="where the boards' JSON lies; nothing else is looked at")
     options = parser.parse_args(arguments)
+    directory: Path = options.directory or DIRECTORY
     if not options.check:
-        for path in write(options.directory):
+        for path in (*write(directory), *(write_provisioning() if directory == DIRECTORY else ())):
             print(f"wrote {path}")
         return 0
-    found = list(check(options.directory))
+    found = [*check(directory), *(check_provisioning() if directory == DIRECTORY else ())]
     for line in found:
         print(line, file=sys.stderr)
     if found:

@@ -7,10 +7,11 @@ fills itself, and a last pass that drops the fields of Grafana's past.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import attrs
 from grafanalib._gen import DashboardEncoder
 from grafanalib.core import Annotations, Dashboard, DashboardLink, GridPos, RowPanel, Templating, Time
 
@@ -55,6 +56,8 @@ class PrometheusTarget:
     exemplar: bool = False
     table: bool = False
     """One row a series, with a column for each label."""
+    heatmap: bool = False
+    """The buckets of a histogram, one row each."""
 
     source: ClassVar[Source] = "prometheus"
 
@@ -65,7 +68,7 @@ class PrometheusTarget:
             "editorMode": "code",
             "exemplar": self.exemplar,
             "expr": self.expression,
-            "format": "table" if self.table else "time_series",
+            "format": "table" if self.table else "heatmap" if self.heatmap else "time_series",
             "instant": self.instant,
             "legendFormat": self.legend or "__auto",
             "range": not self.instant,
@@ -126,19 +129,60 @@ def with_reference_ids(targets: Sequence[Target]) -> list[Json]:
     return [{**target.to_json_data(), "refId": chr(ord("A") + i)} for i, target in enumerate(targets)]
 
 
-def alert_annotation(expression: str) -> Json:
-    """Mark on every time axis when an alert fired."""
-    return {
-        "datasource": reference("prometheus"),
-        "enable": True,
-        "expr": expression,
-        "hide": False,
-        "iconColor": "red",
-        "name": "Alerts",
-        "step": "60s",
-        "tagKeys": "severity",
-        "titleFormat": "{{alertname}}",
-    }
+@attrs.define(slots=False, kw_only=True)
+class PlainPanel:
+    """A panel of a type that grafanalib lacks, or has in a form of Grafana's past."""
+
+    type: str
+    title: str
+    description: str
+    targets: list[Json]
+    unit: str
+    decimals: int
+    thresholds: Json
+    options: Json
+    none: str
+    color: Json
+    name: str | None = None
+    custom: Json = attrs.field(factory=dict)
+    overrides: list[Json] = attrs.field(factory=list)
+    minimum: float | None = None
+    maximum: float | None = None
+    links: list[Json] = attrs.field(factory=list)
+    interval: str = MINIMUM_INTERVAL
+    # Named as in grafanalib, which numbers and places panels by them.
+    gridPos: GridPos | None = None
+    id: int | None = None
+
+    def _map_panels(self, change: Callable[[PlainPanel], PlainPanel]) -> PlainPanel:
+        return change(self)
+
+    def to_json_data(self) -> Json:
+        """Return the panel as Grafana writes it."""
+        defaults = {
+            "color": self.color,
+            "custom": self.custom,
+            "decimals": self.decimals,
+            "displayName": self.name,
+            "max": self.maximum,
+            "min": self.minimum,
+            "noValue": self.none,
+            "thresholds": self.thresholds,
+            "unit": self.unit,
+        }
+        return {
+            "datasource": self.targets[0]["datasource"],
+            "description": self.description,
+            "fieldConfig": {"defaults": defaults, "overrides": self.overrides},
+            "gridPos": self.gridPos,
+            "id": self.id,
+            "interval": self.interval,
+            "links": self.links,
+            "options": self.options,
+            "targets": self.targets,
+            "title": self.title,
+            "type": self.type,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,23 +234,25 @@ def dashboard(
     variables: Sequence[Json],
     annotations: Sequence[Json],
     sections: Sequence[Section],
-    hours: int = 6,
+    tags: Sequence[str] = (),
+    since: str = "now-6h",
+    refresh: str = "30s",
 ) -> Json:
     """Return a board's JSON, as Grafana writes it and in a stable order."""
     board = Dashboard(
         uid=uid,
         title=title,
         description=description,
-        tags=[TAG],
+        tags=[TAG, *tags],
         annotations=Annotations(list(annotations)),
         editable=True,
         graphTooltip=1,
         links=[DashboardLink(title="Boards", tags=[TAG], asDropdown=True, includeVars=True, keepTime=True)],
         panels=_placed(sections),
-        refresh="30s",
+        refresh=refresh,
         schemaVersion=SCHEMA_VERSION,
         templating=Templating(list(variables)),
-        time=Time(f"now-{hours}h", "now"),
+        time=Time(since, "now"),
         timezone="browser",
     ).auto_panel_ids()
     data: Json = json.loads(json.dumps(board, cls=DashboardEncoder))

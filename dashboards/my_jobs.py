@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from ..telemetry import device_metrics, labels, log_fields
+from ..telemetry import labels, log_fields
 from ..telemetry.logql import Lines
 from ..telemetry.promql import Matches, variable
-from .grafana import Json, Line, Section, alert_annotation, dashboard
+from . import selection
+from .annotations import marks
+from .grafana import Json, Line, Section, dashboard
 from .panels import devices, freshness, own_jobs, own_program, queue
-from .variables import (
-    data_source_variable,
-    enumeration_variable,
-    query_variable,
-    text_variable,
-    window_variable,
-)
+from .selection import CLASSES, DEVICES, SITE, THESE, WINDOW
+from .variables import text_variable
 
-THESE: Matches = {labels.QPU_ID.name: variable("qpu_id", multiple=True)}
-CHOSEN: Matches = {**THESE, labels.JOB_CLASS.name: variable("job_class", multiple=True)}
+CHOSEN: Matches = {**THESE, **CLASSES}
 NAMED: Matches = {labels.PROGRAM_MEASURE.name: variable("measure", multiple=True)}
-WINDOW = "$window"
 # Whose lines have a user, so that no name typed is nobody, not everybody without one.
 MINE = (
     Lines("$qpu_id")
@@ -36,33 +31,21 @@ def board() -> Json:
     return dashboard(
         uid="qwatch-my-jobs",
         title="My jobs",
+        tags=["user"],
         description=f"{QUESTION} Type your user name above.",
         variables=[
-            data_source_variable("prometheus", "Metrics"),
-            data_source_variable("loki", "Logs"),
-            data_source_variable("tempo", "Traces"),
+            *selection.sources(),
             text_variable("user", "User", "", "Your user name on the cluster: whose jobs are shown"),
             text_variable("slurm_job_id", "Slurm job", ".*", "Number of one Slurm job; .* is any, and none"),
-            query_variable(
-                "qpu_id",
-                "QPU",
-                f"label_values({device_metrics.INFO.prometheus_name}, {labels.QPU_ID.name})",
-                "The devices whose jobs are shown",
-                several=True,
-            ),
-            enumeration_variable("job_class", "Job class", labels.JOB_CLASSES, "Narrows the panels about jobs"),
+            selection.cluster(),
+            selection.devices(),
+            selection.classes(),
             text_variable(
                 "measure", "Figure of merit", ".+", "Regular expression for the names of figures of merit"
             ),
-            window_variable(
-                "window",
-                "Window",
-                "10m",
-                ("10m", "30m", "1h", "6h", "1d"),
-                "Over which quantiles of everybody's jobs are taken",
-            ),
+            selection.window("quantiles of everybody's jobs are taken"),
         ],
-        annotations=[alert_annotation('ALERTS{alertstate="firing",qpu_id=~"$qpu_id"}')],
+        annotations=marks(SITE, DEVICES),
         sections=[
             Section(
                 QUESTION,
@@ -114,8 +97,8 @@ def board() -> Json:
                         (
                             (9, devices.data_age(THESE)),
                             (4, own_jobs.newest_line(MINE)),
-                            (4, freshness.dropped_now()),
-                            (7, freshness.dropped("$__rate_interval")),
+                            (4, freshness.dropped_now(SITE)),
+                            (7, freshness.dropped(SITE, "$__rate_interval")),
                         ),
                     ),
                 ),

@@ -20,11 +20,18 @@ Thresholds = Sequence[tuple[float | None, str]]
 The first limit is None. Grafana gives its colour to a missing value too, so it is never that of a good one.
 """
 NO_LIMITS: Thresholds = ((None, NEUTRAL),)
+NOT_TOLD = "not told by this source"
+"""What stands where there is no data: an observer, or a device with a small API, does not tell everything."""
+NONE_OR_NOT_TOLD = "none in this time, or not told by this source"
+"""The same where data only comes with events: a job that starts, a slice after another."""
+FEW_WORDS = "none or not told"
+"""The same in a panel of one number, which would shrink a sentence below reading."""
 ONLY_WORDS: Thresholds = ((None, NOT_KNOWN),)
 """For panels whose words carry the colours."""
 
 
-def _steps(limits: Thresholds) -> Json:
+def steps(limits: Thresholds) -> Json:
+    """Return limits as Grafana writes them."""
     return {"mode": "absolute", "steps": [{"value": value, "color": colour} for value, colour in limits]}
 
 
@@ -38,7 +45,7 @@ def stat(
     words: Sequence[Json] = (),
     filled: bool = False,
     show_name: bool = False,
-    none: str = "–",
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return one number (or word) with its colour; ``filled`` colours the whole panel."""
     return Stat(
@@ -48,7 +55,7 @@ def stat(
         targets=lettered(targets),
         interval=MINIMUM_INTERVAL,
         format=unit,
-        decimals=decimals,
+        decimals=0 if words else decimals,
         mappings=list(words),
         noValue=none,
         reduceCalc="lastNotNull",
@@ -56,7 +63,7 @@ def stat(
         colorMode="background_solid" if filled else "value",
         textMode="name" if show_name else "value",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(limits), "color": {"mode": "thresholds"}}},
+            "fieldConfig": {"defaults": {"thresholds": steps(limits), "color": {"mode": "thresholds"}}},
             "options": {
                 "showPercentChange": False,
                 "wideLayout": True,
@@ -82,12 +89,12 @@ def time_series(
     points: bool = False,
     minimum: int | None = 0,
     maximum: int | None = None,
-    soft_maximum: int | None = None,
+    soft_maximum: float | None = None,
     logarithmic: bool = False,
     overrides: Sequence[Json] = (),
     legend: Literal["right", "bottom"] = "bottom",
     legend_values: Sequence[str] = (),
-    none: str | None = None,
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return lines (or ``bars``) over time, with the numbers of ``legend_values`` in the legend.
 
@@ -103,7 +110,6 @@ def time_series(
         valueDecimals=decimals,
         valueMin=None if logarithmic else minimum,
         valueMax=maximum,
-        axisSoftMax=soft_maximum,
         scaleDistributionType="log" if logarithmic else "linear",
         scaleDistributionLog=10,
         stacking={"mode": "normal" if stacked else "none", "group": "A"},
@@ -121,7 +127,13 @@ def time_series(
         tooltipMode="multi",
         tooltipSort="desc",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(limits), "noValue": none}},
+            "fieldConfig": {
+                "defaults": {
+                    "custom": {"axisSoftMax": soft_maximum},
+                    "thresholds": steps(limits),
+                    "noValue": none,
+                }
+            },
             "maxDataPoints": None,
             "options": {"legend": {"showLegend": True}},
         },
@@ -135,6 +147,7 @@ def state_timeline(
     words: Sequence[Json] = (),
     overrides: Sequence[Json] = (),
     row_height: float = 0.9,
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return one band a series, whose colour and word tell the state."""
     return StateTimeline(
@@ -149,7 +162,9 @@ def state_timeline(
         fillOpacity=85,
         tooltipMode="single",
         extraJson={
-            "fieldConfig": {"defaults": {"thresholds": _steps(NO_LIMITS), "unit": "none", "decimals": 0}},
+            "fieldConfig": {
+                "defaults": {"thresholds": steps(NO_LIMITS), "unit": "none", "decimals": 0, "noValue": none}
+            },
             "maxDataPoints": None,
             "options": {"legend": {"showLegend": False}},
         },
@@ -211,7 +226,7 @@ class Column:
         if self.words:
             properties.append(("mappings", list(self.words)))
         if self.limits:
-            properties.append(("thresholds", _steps(self.limits)))
+            properties.append(("thresholds", steps(self.limits)))
         if (self.words or self.limits) and not self.link:
             properties.append(("custom.cellOptions", {"type": "color-text"}))
         if self.link:
@@ -229,7 +244,7 @@ def table(
     columns: Sequence[Column],
     prepared: Sequence[Json] = (),
     newest_first: str = "",
-    none: str = "no data",
+    none: str = NOT_TOLD,
 ) -> Panel:
     """Return a table with one row a device or job, and no columns but those that are named.
 
@@ -264,9 +279,11 @@ def table(
                         "cellOptions": {"type": "auto"},
                         "displayMode": None,
                         "filterable": False,
+                        "minWidth": 50,
                     },
+                    "decimals": 0,
                     "noValue": none,
-                    "thresholds": _steps(NO_LIMITS),
+                    "thresholds": steps(NO_LIMITS),
                     "unit": "string",
                 }
             },

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from ..telemetry import device_metrics, labels
-from ..telemetry.promql import Matches, variable
-from .grafana import Json, Line, Section, alert_annotation, dashboard
-from .panels import device, freshness, queue, single_jobs
-from .variables import data_source_variable, enumeration_variable, query_variable, window_variable
+from ..telemetry.promql import Matches
+from . import selection
+from .annotations import marks
+from .grafana import Json, Line, Section, dashboard
+from .panels import (
+    calibration,
+    completeness,
+    device,
+    freshness,
+    quality,
+    queue,
+    scheduling,
+    single_jobs,
+    told,
+)
+from .selection import CLASSES, ONE_DEVICE, SITE, THIS, WINDOW
 
-THIS: Matches = {labels.QPU_ID.name: variable("qpu_id")}
-CHOSEN: Matches = {**THIS, labels.JOB_CLASS.name: variable("job_class", multiple=True)}
-WINDOW = "$window"
+CHOSEN: Matches = {**THIS, **CLASSES}
+QUESTION = "What is this QPU doing, for whom does work wait, and how well is it used?"
 
 
 def board() -> Json:
@@ -18,32 +28,19 @@ def board() -> Json:
     return dashboard(
         uid="qwatch-qpu",
         title="QPU",
-        description="What is this QPU doing, for whom does work wait, and how well is it used?",
+        tags=["operator"],
+        description=QUESTION,
         variables=[
-            data_source_variable("prometheus", "Metrics"),
-            data_source_variable("loki", "Logs"),
-            data_source_variable("tempo", "Traces"),
-            query_variable(
-                "qpu_id",
-                "QPU",
-                f"label_values({device_metrics.INFO.prometheus_name}, {labels.QPU_ID.name})",
-                "The device that this board is about",
-            ),
-            enumeration_variable(
-                "job_class", "Job class", labels.JOB_CLASSES, "Narrows the panels about the queue and jobs"
-            ),
-            window_variable(
-                "window",
-                "Window",
-                "10m",
-                ("10m", "30m", "1h", "6h", "1d"),
-                "Over which quantiles and rates of jobs and shots are taken",
-            ),
+            *selection.sources(),
+            selection.cluster(),
+            selection.device(),
+            selection.classes(),
+            selection.window(),
         ],
-        annotations=[alert_annotation('ALERTS{alertstate="firing",qpu_id="$qpu_id"}')],
+        annotations=marks(SITE, ONE_DEVICE),
         sections=[
             Section(
-                "What is this QPU doing, for whom does work wait, and how well is it used?",
+                QUESTION,
                 (
                     Line(
                         4,
@@ -84,6 +81,63 @@ def board() -> Json:
                 ),
             ),
             Section(
+                "Can its results be trusted, and does it drift?",
+                (
+                    Line(
+                        4,
+                        (
+                            (4, quality.newest(THIS)),
+                            (4, quality.probe_now(THIS)),
+                            (4, quality.worst_fidelity(THIS)),
+                            (4, quality.rabi_now(THIS)),
+                            (4, quality.readout_now(THIS)),
+                            (4, calibration.next_due(THIS)),
+                        ),
+                    ),
+                    Line(7, ((8, quality.fidelity(THIS)), (8, quality.rabi(THIS)), (8, quality.readout(THIS)))),
+                    Line(
+                        7,
+                        (
+                            (8, quality.detuning(THIS)),
+                            (8, quality.register(THIS)),
+                            (8, quality.coherence(THIS)),
+                        ),
+                    ),
+                    Line(
+                        7,
+                        (
+                            (8, calibration.procedures(THIS)),
+                            (8, quality.probes(THIS)),
+                            (8, quality.sample_ages(THIS)),
+                        ),
+                    ),
+                ),
+            ),
+            Section(
+                "What does the device itself tell, and when is it back?",
+                (
+                    Line(
+                        4,
+                        (
+                            (4, told.maintenance_end(THIS)),
+                            (4, told.state_since(THIS)),
+                            (4, told.healthy(THIS)),
+                            (4, told.pending(THIS)),
+                            (4, told.slots(THIS)),
+                            (4, told.clock_offset(THIS)),
+                        ),
+                    ),
+                    Line(
+                        7,
+                        (
+                            (8, quality.rabi_frequency(THIS)),
+                            (8, quality.probe_durations(THIS)),
+                            (8, scheduling.sessions(THIS, WINDOW)),
+                        ),
+                    ),
+                ),
+            ),
+            Section(
                 "What happened to single jobs?",
                 (
                     Line(
@@ -104,10 +158,13 @@ def board() -> Json:
                             (4, freshness.device_poll(THIS)),
                             (4, freshness.dispatch_loop(THIS)),
                             (4, freshness.accounted(THIS)),
-                            (4, freshness.dropped_now()),
+                            (4, freshness.dropped_now(SITE)),
                         ),
                     ),
-                    Line(6, ((12, freshness.collectors(THIS)), (12, freshness.dropped("$__rate_interval")))),
+                    Line(4, ((20, completeness.what_is_told(THIS)), (4, quality.feed(THIS)))),
+                    Line(
+                        6, ((12, freshness.collectors(THIS)), (12, freshness.dropped(SITE, "$__rate_interval")))
+                    ),
                 ),
             ),
         ],

@@ -25,10 +25,12 @@ def data_source_variable(source: Source, label: str) -> Json:
     }
 
 
-def query_variable(name: str, label: str, query: str, description: str, *, several: bool = False) -> Json:
+def query_variable(
+    name: str, label: str, query: str, description: str, *, several: bool = False, every: str = ".+"
+) -> Json:
     """Let the reader choose one of the values that a Prometheus query gives; ``several`` of them, or all."""
     return {
-        **({"allValue": ".+"} if several else {}),
+        **({"allValue": every} if several else {}),
         "current": {"selected": True, "text": ["All"], "value": ["$__all"]} if several else {},
         "datasource": reference("prometheus"),
         "definition": query,
@@ -61,6 +63,23 @@ def enumeration_variable(name: str, label: str, values: Sequence[str], descripti
         "multi": True,
         "name": name,
         "options": [every, *({"selected": False, "text": value, "value": value} for value in values)],
+        "query": ",".join(values),
+        "skipUrlSync": False,
+        "type": "custom",
+    }
+
+
+def custom_variable(name: str, label: str, values: Sequence[str], default: str, description: str) -> Json:
+    """Let the reader choose one of ``values``."""
+    return {
+        "current": {"selected": True, "text": default, "value": default},
+        "description": description,
+        "hide": 0,
+        "includeAll": False,
+        "label": label,
+        "multi": False,
+        "name": name,
+        "options": [{"selected": value == default, "text": value, "value": value} for value in values],
         "query": ",".join(values),
         "skipUrlSync": False,
         "type": "custom",

@@ -12,6 +12,10 @@ SCRAPE_LABELS = ("job", "instance")
 """The two labels that Prometheus itself puts on every scraped series."""
 SCRAPE_UP = "up"
 """Prometheus's own series: 1 if the last scrape of the target succeeded."""
+CLUSTER = "cluster"
+"""The external label by which a store that several sites write to tells them apart; a single site has none."""
+ALERTS = "ALERTS"
+"""Prometheus's own series: 1 for each alert that is pending or fires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ def matchers(metric: Metric, given: Matches) -> str:
     parts = []
     for name, wanted in given.items():
         match = wanted if isinstance(wanted, Match) else Match("=", (wanted,))
+        if name == CLUSTER:
+            parts.append(f"{name}{match}")
+            continue
         if name not in declared:
             raise ValueError(f"{metric.prometheus_name} has no label {name}; it has {', '.join(declared)}")
         known = declared[name].values
@@ -68,6 +75,15 @@ def matchers(metric: Metric, given: Matches) -> str:
 def select(metric: Metric, given: Matches, window: str = "") -> str:
     """Return the selector of ``metric``'s series, over ``window`` if one is given."""
     return f"{metric.prometheus_name}{matchers(metric, given)}{f'[{window}]' if window else ''}"
+
+
+def recorded(name: str, given: Matches) -> str:
+    """Return the selector of a series that a rule or Prometheus itself makes; no label is checked."""
+    parts = [
+        f"{label}{match if isinstance(match, Match) else Match('=', (match,))}"
+        for label, match in given.items()
+    ]
+    return f"{name}{{{','.join(parts)}}}" if parts else name
 
 
 def summed(expression: str, by: Sequence[str] = ()) -> str:
@@ -127,9 +143,11 @@ class TimeRatio:
     part: Mapping[str, str | Match]
     whole: Mapping[str, str | Match]
 
-    def over(self, window: str, given: Matches) -> str:
+    def over(self, window: str, given: Matches, by: Sequence[str] = ()) -> str:
         """Return the ratio of the increases over ``window``; absent where there was no time to divide by."""
-        part, whole = (increase(device_metrics.TIME, {**given, **of}, window) for of in (self.part, self.whole))
+        part, whole = (
+            increase(device_metrics.TIME, {**given, **of}, window, by) for of in (self.part, self.whole)
+        )
         return f"{part} / ({whole} > 0)"
 
 

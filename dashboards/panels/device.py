@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ...telemetry import device_metrics as device
 from ...telemetry import labels
+from ...telemetry import own_metrics as own
 from ...telemetry.promql import (
     AVAILABLE_UTILIZATION,
     BUSY,
+    CLUSTER,
     DISPATCH_EFFICIENCY,
     UTILIZATION,
     Matches,
@@ -20,7 +24,7 @@ from ...telemetry.promql import (
 )
 from .. import palette
 from ..grafana import Panel, PrometheusTarget
-from ..panel_types import NO_LIMITS, ONLY_WORDS, Thresholds, banded, stat, state_timeline, time_series
+from ..panel_types import NONE_OR_NOT_TOLD, ONLY_WORDS, banded, stat, state_timeline, time_series
 
 RANGE = "$__range"
 RATE_WINDOW = "$__rate_interval"
@@ -28,16 +32,22 @@ RATE_WINDOW = "$__rate_interval"
 
 def identity(of: Matches) -> Panel:
     """Say which device this is, and whether it is simulated."""
-    named, simulated = (
-        summed(f"last_over_time({select(device.INFO, {**of, 'simulator': flag}, RANGE)})", ("vendor", "model"))
-        for flag in ("false", "true")
-    )
+    described = ("vendor", "model")
+
+    def now_or_last(simulated: str) -> str:
+        # A device that was just found has no model yet: what it is now counts, and of a silent one the last.
+        info = select(device.INFO, {**of, "simulator": simulated})
+        last = select(device.INFO, {**of, "simulator": simulated}, RANGE)
+        return f"{summed(info, described)} or on () {summed(f'last_over_time({last})', described)}"
+
+    named, simulated = now_or_last("false"), now_or_last("true")
     return stat(
         "Device",
         "Maker and model as the device or the configuration tells them.",
         "none",
         PrometheusTarget(named, "{{vendor}} {{model}}", instant=True),
         PrometheusTarget(simulated, "{{vendor}} {{model}}, simulated", instant=True),
+        decimals=0,
         show_name=True,
         none="not known",
     )
@@ -85,16 +95,27 @@ def timeline(of: Matches) -> Panel:
     )
 
 
+def how_many(of: Matches, window: str = "") -> str:
+    """Return how many devices tell what they do with their time, now or within ``window``."""
+    told = select(device.TIME, of, window)
+    each = f"group by ({CLUSTER}, {labels.QPU_ID.name})"
+    return f"count({each} (last_over_time({told})))" if window else f"count({each} ({told}))"
+
+
 def time_partition(of: Matches) -> Panel:
     """Draw how each second of the device was used."""
     return time_series(
         "Time partition",
-        "Share of wall time by what the device did; the shares sum to 100 %. Orange is time lost "
+        "Share of wall time by what the device did; they sum to 100 % (several: their mean). Orange is lost "
         "between slices while work waits, red is fault.",
         "percentunit",
         *(
             # The first target is drawn at the bottom, where its height can be read: busy time.
-            PrometheusTarget(rate(device.TIME, {**of, **share}, RATE_WINDOW, ("activity",)), "{{activity}}")
+            PrometheusTarget(
+                f"{rate(device.TIME, {**of, **share}, RATE_WINDOW, ('activity',))}"
+                f" / on () group_left () {how_many(of)}",
+                "{{activity}}",
+            )
             for share in (BUSY, {labels.ACTIVITY.name: none_of(*BUSY.values())})
         ),
         decimals=1,
@@ -106,31 +127,49 @@ def time_partition(of: Matches) -> Panel:
     )
 
 
-def _time_ratio(ratio: TimeRatio, of: Matches, limits: Thresholds) -> Panel:
+def _time_ratio(ratio: TimeRatio, of: Matches) -> Panel:
     return stat(
         ratio.title,
         f"{ratio.meaning} Over the time range of the board.",
         "percentunit",
         PrometheusTarget(ratio.over(RANGE, of), instant=True),
         decimals=1,
-        limits=limits,
     )
 
 
 def utilization(of: Matches) -> Panel:
     """Say which share of the wall time was busy."""
-    return _time_ratio(UTILIZATION, of, NO_LIMITS)
+    return _time_ratio(UTILIZATION, of)
 
 
 def available_utilization(of: Matches) -> Panel:
     """Say which share of the available time was busy."""
-    return _time_ratio(AVAILABLE_UTILIZATION, of, NO_LIMITS)
+    return _time_ratio(AVAILABLE_UTILIZATION, of)
+
+
+def known_efficiency(of: Matches, by: Sequence[str] = ()) -> str:
+    """Return the dispatch efficiency over the range where dispatch is told at all.
+
+    It is where qwatch itself dispatches, and where another source ever told time between slices.
+    """
+    each = f"on ({', '.join(by)})" if by else "on ()"
+    group = f"group by ({', '.join(by)})" if by else "group"
+    told = f"{summed(select(device.TIME, {**of, 'activity': 'dispatch'}), by)} > 0"
+    own_loop = f"{group} (last_over_time({select(own.LAST_LOOP, of, RANGE)}))"
+    return f"{DISPATCH_EFFICIENCY.over(RANGE, of, by)} and {each} ({told} or {own_loop})"
 
 
 def dispatch_efficiency(of: Matches) -> Panel:
     """Say how little was lost between slices."""
-    limits = ((None, palette.NEUTRAL), (0, palette.BAD), (0.9, palette.WARNING), (0.98, palette.GOOD))
-    return _time_ratio(DISPATCH_EFFICIENCY, of, limits)
+    return stat(
+        DISPATCH_EFFICIENCY.title,
+        f"{DISPATCH_EFFICIENCY.meaning} Over the time range of the board; only where dispatch is told.",
+        "percentunit",
+        PrometheusTarget(known_efficiency(of), instant=True),
+        decimals=1,
+        limits=((None, palette.NEUTRAL), (0, palette.BAD), (0.9, palette.WARNING), (0.98, palette.GOOD)),
+        none="nothing ran, or not told",
+    )
 
 
 def shot_rate(of: Matches, window: str) -> Panel:
@@ -179,4 +218,5 @@ def dispatch_gap(of: Matches, window: str) -> Panel:
         fill=0,
         logarithmic=True,
         overrides=palette.coloured_as(palette.QUANTILE_COLOURS),
+        none=NONE_OR_NOT_TOLD,
     )

@@ -58,7 +58,7 @@ def data_age(of: Matches) -> Panel:
         prepared=_BY_DEVICE,
         columns=(
             _NAME,
-            Column("Value #A", "Newest sample", "s", decimals=0, limits=AGE_LIMITS),
-            Column("Value #B", "Poll", "none", words=palette.yes_or_no("answers", "fails")),
+            Column("Value #A", "Newest sample", "s", decimals=0, limits=AGE_LIMITS, width=115),
+            Column("Value #B", "Poll", "none", words=palette.yes_or_no("answers", "fails"), width=80),
         ),
     )

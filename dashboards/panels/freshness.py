@@ -9,6 +9,7 @@ from ...telemetry.promql import SCRAPE_LABELS, SCRAPE_UP, Matches, age, increase
 from .. import palette
 from ..grafana import Panel, PrometheusTarget
 from ..panel_types import ONLY_WORDS, Thresholds, stat, state_timeline, time_series
+from .device import how_many
 
 AGE_LIMITS: Thresholds = (
     (None, palette.NEUTRAL),
@@ -72,7 +73,7 @@ def dispatch_loop(of: Matches) -> Panel:
         "s",
         PrometheusTarget(age(own.LAST_LOOP, of), instant=True),
         decimals=0,
-        none="none here",
+        none="another's",
     )
 
 
@@ -80,24 +81,24 @@ def accounted(of: Matches) -> Panel:
     """Say which share of the board's time range the time counters cover."""
     known = increase(device.TIME, {**of, labels.ACTIVITY.name: none_of("unknown")}, "$__range")
     return stat(
-        "Time accounted for",
+        "Time known",
         "Share of the board's time range in which it is known what the device did. Utilization is as "
         "trustworthy as this is high.",
         "percentunit",
-        PrometheusTarget(f"clamp_max({known} / $__range_s, 1)", instant=True),
+        PrometheusTarget(f"clamp_max({known} / $__range_s / {how_many(of, '$__range')}, 1)", instant=True),
         decimals=1,
         limits=((None, palette.NEUTRAL), (0, palette.BAD), (0.9, palette.WARNING), (0.99, palette.GOOD)),
     )
 
 
-def dropped_now() -> Panel:
+def dropped_now(of: Matches) -> Panel:
     """Say how much telemetry was lost."""
     return stat(
-        "Telemetry dropped",
+        "Telemetry lost",
         "Spans, points and log records that did not reach their backend in the board's time range. "
         "Jobs are not affected; logs and traces have holes.",
         "short",
-        PrometheusTarget(increase(own.TELEMETRY_DROPPED, {}, "$__range"), instant=True),
+        PrometheusTarget(increase(own.TELEMETRY_DROPPED, of, "$__range"), instant=True),
         decimals=0,
         limits=((None, palette.NEUTRAL), (0, palette.GOOD), (1, palette.WARNING)),
     )
@@ -105,9 +106,8 @@ def dropped_now() -> Panel:
 
 def collectors(of: Matches) -> Panel:
     """Draw whether each collector succeeded."""
-    success = (
-        f"min by (collector) ({select(own.COLLECTOR_SUCCESS, {})} {SAME_PROCESS} {select(device.INFO, of)})"
-    )
+    exposed = f"group by ({', '.join(SCRAPE_LABELS)}) ({select(device.INFO, of)})"
+    success = f"min by (collector) ({select(own.COLLECTOR_SUCCESS, {})} {SAME_PROCESS} {exposed})"
     return state_timeline(
         "Collectors",
         "Whether each collector's last update succeeded. A failed one keeps its last values or leaves them "
@@ -117,14 +117,14 @@ def collectors(of: Matches) -> Panel:
     )
 
 
-def dropped(window: str) -> Panel:
+def dropped(of: Matches, window: str) -> Panel:
     """Draw the telemetry that was lost."""
     return time_series(
         "Telemetry dropped",
         "Spans, points and log records a second that did not reach their backend, by signal. "
         "Flat at zero is right.",
         "suffix:/s",
-        PrometheusTarget(rate(own.TELEMETRY_DROPPED, {}, window, ("signal",)), "{{signal}}"),
+        PrometheusTarget(rate(own.TELEMETRY_DROPPED, of, window, ("signal",)), "{{signal}}"),
         decimals=2,
         soft_maximum=1,
     )

@@ -233,5 +233,6 @@ def newest_line(of: Lines) -> Panel:
         "log lines are late or lost, see Telemetry dropped.",
         "dateTimeFromNow",
         LokiTarget(logql.newest(of, RANGE), instant=True),
+        decimals=0,
         none=_NONE,
     )

@@ -9,7 +9,7 @@ from ...telemetry.catalogue import Metric
 from ...telemetry.promql import Matches, age, quantile, rate, select, summed
 from .. import palette
 from ..grafana import Panel, PrometheusTarget
-from ..panel_types import Thresholds, stat, time_series
+from ..panel_types import NONE_OR_NOT_TOLD, Thresholds, stat, time_series
 
 WAIT_LIMITS: Thresholds = (
     (None, palette.NEUTRAL),
@@ -32,7 +32,7 @@ def waiting_now(of: Matches) -> Panel:
     )
 
 
-def _oldest(of: Matches, by: Sequence[str] = ()) -> str:
+def age_of_oldest(of: Matches, by: Sequence[str] = ()) -> str:
     """Return the age of the oldest waiting job: 0 if none waits, and nothing if that is not known."""
     return f"{age(jobs.OLDEST, of, by)} or {summed(select(jobs.QUEUE, {**of, 'state': 'pending'}), by)} == 0"
 
@@ -43,7 +43,7 @@ def oldest_now(of: Matches) -> Panel:
         "Oldest waiting job",
         "How long ago the oldest job that still waits was created, in the chosen job classes.",
         "s",
-        PrometheusTarget(_oldest(of), instant=True),
+        PrometheusTarget(age_of_oldest(of), instant=True),
         decimals=1,
         limits=WAIT_LIMITS,
         words=[{"type": "value", "options": {"0": {"text": "none", "color": palette.GOOD, "index": 0}}}],
@@ -85,7 +85,7 @@ def oldest(of: Matches) -> Panel:
         "Age of the oldest job that still waits, by class. A line that climbs for hours beside an empty one: "
         "a class starves.",
         "s",
-        PrometheusTarget(_oldest(of, ("job_class",)), "{{job_class}}"),
+        PrometheusTarget(age_of_oldest(of, ("job_class",)), "{{job_class}}"),
         decimals=1,
         limits=[limit for limit in WAIT_LIMITS if limit[0] != 0],
         show_limits=True,
@@ -107,6 +107,7 @@ def _quantiles(title: str, description: str, metric: Metric, of: Matches, window
         fill=0,
         logarithmic=True,
         overrides=palette.coloured_as(palette.QUANTILE_COLOURS),
+        none=NONE_OR_NOT_TOLD,
     )
 
 
@@ -154,6 +155,7 @@ def _by_class(title: str, description: str, metric: Metric, of: Matches, window:
             ),
             *dashed,
         ],
+        none=NONE_OR_NOT_TOLD,
     )
 
 

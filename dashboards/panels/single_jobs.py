@@ -9,10 +9,10 @@ from ..panel_types import logs, traces
 
 def log_lines(qpu_id: str) -> Panel:
     """Show what qwatch logged about the device."""
-    lines = f'{{{log_fields.QPU_ID}="{qpu_id}"}} | json | line_format "{{{{.level}}}} {{{{.message}}}}"'
+    lines = f'{{{log_fields.QPU_ID}=~"{qpu_id}"}} | json | line_format "{{{{.level}}}} {{{{.message}}}}"'
     return logs(
         "Log lines",
-        "What qwatch logged about this device; job, user and account are in each line's details.",
+        "What qwatch logged about the chosen devices; job, user and account are in each line's details.",
         LokiTarget(lines),
     )
 
@@ -21,6 +21,6 @@ def recent_traces(qpu_id: str) -> Panel:
     """Show traces that ran on the device."""
     return traces(
         "Traces",
-        "Traces of jobs on this device in the time range; a row opens its trace.",
-        TempoTarget(f'{{ span.{attributes.QPU_ID} = "{qpu_id}" }}'),
+        "Traces of jobs on the chosen devices in the time range; a row opens its trace.",
+        TempoTarget(f'{{ span.{attributes.QPU_ID} =~ "{qpu_id}" }}'),
     )

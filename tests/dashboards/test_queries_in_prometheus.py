@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import http.server
 import itertools
-import json
-import subprocess
+import re
 import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from qwatch.alerts.configuration import Configuration
-from qwatch.alerts.generate import rendered
 from qwatch.dashboards import generate
 from qwatch.telemetry.catalogue import Kind, Metric, catalogue
+from qwatch.telemetry.recorded_series import QUEUE_WAIT
 
 MOST_SERIES = 300
 """Of one metric; enough for every combination that boards and rules ask for."""
-GRAFANA_VARIABLES = {
-    "$__range_s": "60",
-    "$__range": "60s",
-    "$__rate_interval": "10s",
-    "$__interval": "1s",
-    "$window": "10s",
-    "$qpu_id": "FRESNEL",
-    "$job_class": ".+",
-    "$measure": ".+",
-}
-QUICK = Configuration().scaled()
-"""The test profile: its windows are a sixtieth, its names are those of the committed rules."""
-OF_LOGS_AND_TRACES = {
+OF_LOGS_AND_TRACES: dict[str, set[str]] = {
     "my_jobs": {
         *("My jobs", "My jobs ended", "Failed", "Wait, median", "Run, median", "QPU time", "My wait and run"),
         *("My figures of merit", "Where the time of my programs went", "My newest log line"),
         *("My errors", "My log lines", "Traces of the Slurm job"),
     },
     "qpu": {"Log lines", "Traces"},
+    "queue_and_scheduling": {"Log lines", "Traces"},
+    "fleet": set(),
+    "internals": {"Warnings and errors"},
+    "objectives": set(),
+    "utilization": set(),
 }
 """Panels that ask no Prometheus, by board."""
 
@@ -102,81 +89,15 @@ def exporter() -> Iterator[str]:
     server.server_close()
 
 
-class Prometheus:
-    """A client of a Prometheus server's API."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def get(self, path: str, **parameters: str) -> Any:
-        """Return the data of an answer; raises AssertionError with Prometheus's words if it is an error."""
-        url = f"http://{self._address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            raise AssertionError(f"{parameters}: {json.load(error)['error']}") from error
-
-    def series(self, query: str) -> list[Any]:
-        """Return what an instant query gives."""
-        found: list[Any] = self.get("query", query=query)["result"]
-        return found
-
-    def wait_for(self, query: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Wait until a query gives something."""
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text()
-            try:
-                if self.series(query):
-                    return
-            except (OSError, AssertionError):
-                pass
-            time.sleep(0.2)
-        pytest.fail(f"Prometheus gave nothing for {query}:\n{log.read_text()}")
-
-
 @pytest.fixture(scope="module")
-def prometheus(
-    exporter: str,
-    tmp_path_factory: pytest.TempPathFactory,
-    require_program: Callable[..., Path],
-    free_port: Callable[[], int],
-) -> Iterator[Prometheus]:
+def prometheus(exporter: str, run_prometheus: Any) -> Iterator[Any]:
     """Run a Prometheus that scrapes the exporter and evaluates the rules each second."""
-    program = require_program("prometheus", "prometheus")
-    home = tmp_path_factory.mktemp("prometheus")
-    (home / "rules.yaml").write_text(rendered(QUICK), encoding="utf-8")
-    (home / "prometheus.yml").write_text(
-        f"""global: {{scrape_interval: 1s}}
-rule_files: [rules.yaml]
-scrape_configs:
-  - job_name: qwatch
-    static_configs: [{{targets: ["{exporter}"]}}]
-""",
-        encoding="utf-8",
-    )
-    address = f"127.0.0.1:{free_port()}"
-    log = home / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                str(program),
-                f"--config.file={home / 'prometheus.yml'}",
-                f"--storage.tsdb.path={home / 'data'}",
-                f"--web.listen-address={address}",
-            ],
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        client = Prometheus(address)
-        client.wait_for("rate(qpu_jobs_finished_total[10s])", process, log)
-        client.wait_for("qpu_id:qpu_utilization:ratio_rate5m", process, log)
+    with run_prometheus(exporter) as client:
+        client.wait_for("rate(qpu_jobs_finished_total[10s])")
+        client.wait_for("qpu_id:qpu_utilization:ratio_rate5m")
+        client.wait_for(QUEUE_WAIT.budget_left)
+        client.wait_for(QUEUE_WAIT.burn_rate("3d"))
         yield client
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def queries() -> list[Any]:
@@ -194,10 +115,12 @@ def queries() -> list[Any]:
 
 
 @pytest.mark.parametrize(("query", "answered"), queries())
-def test_query_of_a_board_is_accepted_and_answered(query: str, answered: bool, prometheus: Prometheus) -> None:
-    for variable, value in GRAFANA_VARIABLES.items():
-        query = query.replace(variable, value)
-    assert "$" not in query
+def test_query_of_a_board_is_accepted_and_answered(
+    query: str, answered: bool, prometheus: Any, as_grafana_sends: Any
+) -> None:
+    query = as_grafana_sends(query)
+    # $1 is what label_replace found.
+    assert not re.search(r"\$(?!\d)", query)
     found = prometheus.series(query)
     assert found or not answered, f"nothing for {query}"
     assert not [series for series in found if series["value"][1] == "NaN"]
@@ -215,11 +138,11 @@ def test_only_panels_of_logs_and_traces_ask_no_prometheus(name: str) -> None:
     } == OF_LOGS_AND_TRACES[name]
 
 
-def test_query_of_the_variable_for_the_device_finds_it(prometheus: Prometheus) -> None:
+def test_query_of_the_variable_for_the_device_finds_it(prometheus: Any) -> None:
     assert prometheus.get("label/qpu_id/values", **{"match[]": "qpu_info"}) == ["FRESNEL"]
 
 
-def test_no_rule_fails_to_evaluate(prometheus: Prometheus) -> None:
+def test_no_rule_fails_to_evaluate(prometheus: Any) -> None:
     groups = prometheus.get("rules")["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert rules
@@ -231,7 +154,7 @@ def test_no_rule_fails_to_evaluate(prometheus: Prometheus) -> None:
     assert unhealthy == {}
 
 
-def test_every_recording_rule_records(prometheus: Prometheus) -> None:
+def test_every_recording_rule_records(prometheus: Any) -> None:
     recorded = [
         rule["name"]
         for group in prometheus.get("rules")["groups"]
@@ -247,7 +170,7 @@ def test_every_recording_rule_records(prometheus: Prometheus) -> None:
     assert missing == []
 
 
-def test_recorded_time_ratios_lie_between_0_and_1(prometheus: Prometheus) -> None:
+def test_recorded_time_ratios_lie_between_0_and_1(prometheus: Any) -> None:
     for name in ("utilization", "available_utilization", "dispatch_efficiency"):
         ((_, value),) = (s["value"] for s in prometheus.series(f"qpu_id:qpu_{name}:ratio_rate5m"))
         assert 0 < float(value) < 1
