@@ -14,7 +14,6 @@ import pytest
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
 
-from qwatch.collectors.host import HostCollector
 from qwatch.collectors.interface import Sample
 from qwatch.collectors.registry import CollectorSet
 from qwatch.exporters.prometheus import metrics_application
@@ -39,7 +38,6 @@ class EveryGauge:
         for entry in catalogue()
         if entry.kind is Kind.GAUGE
         and entry not in (COLLECTOR_SUCCESS, COLLECTOR_DURATION, COLLECTOR_LAST_SUCCESS)
-        and not entry.name.startswith("qwatch.host")
     )
 
     def collect(self) -> Iterable[Sample]:
@@ -48,18 +46,16 @@ class EveryGauge:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> CollectorRegistry:
+def registry() -> CollectorRegistry:
     """A registry in which every entry of the catalogue has a series."""
     registry = CollectorRegistry()
     instruments = Instruments(registry)
     for entry in catalogue():
-        if entry.name.startswith("qwatch.host"):
-            continue
         if entry.kind is Kind.COUNTER:
             instruments.add(entry, 1, **some_labels(entry))
         elif entry.kind is Kind.HISTOGRAM:
             instruments.observe(entry, 1.0, {"trace_id": TRACE}, **some_labels(entry))
-    registry.register(CollectorSet([EveryGauge(), HostCollector(tmp_path)]))
+    registry.register(CollectorSet([EveryGauge()]))
     return registry
 
 
