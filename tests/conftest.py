@@ -43,10 +43,12 @@ class WaitUntil(Protocol):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def processes_hear_ctrl_c() -> None:
-    """A job in a script's background ignores SIGINT, and what it starts would too; tests send that signal."""
+def processes_hear_signals() -> None:
+    """A job in a script's background ignores SIGINT, one of nohup SIGHUP, and so would what it starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
