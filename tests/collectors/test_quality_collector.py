@@ -170,9 +170,9 @@ def test_readout_errors_are_specified_by_the_configuration_and_else_by_the_specs
 
     assert specified() == {"false_negative": 0.08}
     device = rig.scheduler.default_device
-    device.record = DeviceRecord(accessible=True, message="", specs=str(specs))
+    device.record = DeviceRecord(specs=str(specs))
     assert specified() == {"false_positive": 0.01, "false_negative": 0.08}
-    device.record = DeviceRecord(accessible=True, message="", specs=json.dumps({"default_noise_model": 7}))
+    device.record = DeviceRecord(specs=json.dumps({"default_noise_model": 7}))
     assert specified() == {"false_negative": 0.08}
 
 

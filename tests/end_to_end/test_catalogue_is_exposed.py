@@ -7,6 +7,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace as Told
 from typing import Any
@@ -70,12 +71,25 @@ def busy(
     with (
         run_device(shot_rate=20) as qpu,
         run_daemon(
-            devices=[device_at(qpu.url, shot_rate=20, quality=quality)],
+            devices=[
+                device_at(
+                    qpu.url,
+                    shot_rate=20,
+                    quality=quality,
+                    default=True,
+                    calibration_intervals={"readout": 3600},
+                ),
+                device_at(qpu.url, name="IN_MAINTENANCE"),
+            ],
             metrics={"accounts": ["physics"]},
             slurm={"enabled": True, "commands": str(slurm_commands)},
             external=[{"name": "room", "file": str(room), "stale_after": 3600}],
         ) as daemon,
     ):
+        end = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+        daemon.ok("POST", "/admin/devices/IN_MAINTENANCE/maintenance/begin", json={"until": end})
+        daemon.ok("POST", "/admin/devices/EMU/calibration/begin", json={"procedure": "readout"})
+        daemon.ok("POST", "/admin/devices/EMU/calibration/end", json={"result": "success"})
         token = daemon.acquire()
         daemon.ok("POST", "/sessions/summary", json=SUMMARY, headers={"x-warden-session": token})
         daemon.ok("DELETE", f"/sessions/{token}")
@@ -89,6 +103,7 @@ def busy(
         wait_until(lambda: "room_celsius 21" in daemon.metrics_text(), "the external source is not read")
         wait_until(lambda: "slurm_qpu_jobs" in daemon.metrics_text(), "Slurm is not read")
         wait_until(lambda: "qpu_quality_sample" in daemon.metrics_text(), "the quality feed is not read")
+        wait_until(lambda: "qwatch_ledger_difference" in daemon.metrics_text(), "the ledger is not compared")
         yield daemon.metrics_text()
         for number in (waiting, second):
             daemon.ok("POST", f"/jobs/{number}/cancel")

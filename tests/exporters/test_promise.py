@@ -153,6 +153,8 @@ def scrapers_that_do_not_read(target: str) -> Iterator[None]:
 
 def scrapes(url: str) -> float:
     """Return how many scrapes there were so far, all of which must have succeeded."""
+    if httpx.get(f"{url}/-/ready", timeout=30).status_code != 200:
+        return 0.0
     query = httpx.get(f"{url}/api/v1/query", params={"query": "count_over_time(up[1h])"}, timeout=30)
     total = query.json()["data"]["result"]
     failed = httpx.get(f"{url}/api/v1/query", params={"query": "min_over_time(up[1h])"}, timeout=30)
