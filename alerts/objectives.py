@@ -8,7 +8,7 @@ make no rate: an alert also needs a number of jobs, and of bad ones, in its long
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..telemetry import job_metrics as job
 from ..telemetry.promql import matchers, one_of
@@ -182,7 +182,7 @@ def _targets(objective: Objective) -> str:
 def alerts(configuration: Configuration) -> list[AlertingRule]:
     """Return an alert a severity for each objective, under one name: the critical one inhibits the other."""
     return [
-        _alert(objective, severity, configuration)
+        replace(_alert(objective, severity, configuration), board="qwatch-objectives")
         for objective in objectives(configuration)
         for severity in (Severity.CRITICAL, Severity.WARNING)
     ]

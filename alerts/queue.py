@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..telemetry import device_metrics as device
 from ..telemetry import job_metrics as job
 from ..telemetry import labels
@@ -124,4 +126,4 @@ def alerts(configuration: Configuration) -> list[AlertingRule]:
         qpu_queue_growing,
         qpu_session_idle_blocking,
     )
-    return [make(configuration) for make in made]
+    return [replace(make(configuration), board="qwatch-queue") for make in made]

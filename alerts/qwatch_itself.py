@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..telemetry import device_metrics as device
 from ..telemetry import host_metrics as host
 from ..telemetry import job_metrics as job
@@ -170,4 +172,4 @@ def alerts(configuration: Configuration) -> list[AlertingRule]:
         disk_filling,
         ledger_mismatch,
     )
-    return [make(configuration) for make in made]
+    return [replace(make(configuration), board="qwatch-internals") for make in made]
