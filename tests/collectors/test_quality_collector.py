@@ -27,7 +27,6 @@ from qwatch.telemetry.catalogue import Metric
 from qwatch.telemetry.instruments import Instruments
 
 CHANNEL = {"channel": "rydberg_global"}
-NOW = time.time()
 
 
 class Rig:
@@ -52,6 +51,7 @@ class Rig:
             SchedulerSettings(),
             Instruments(CollectorRegistry()),
         )
+        self.now = time.time()
         self.service = QualityService(self.scheduler)
         self.collector = QualityCollector(self.scheduler, self.service)
 
@@ -97,33 +97,33 @@ def test_nothing_is_told_of_a_device_that_was_not_measured(rig: Rig) -> None:
 
 
 def test_the_newest_sample_is_told_with_its_uncertainty_and_time(rig: Rig) -> None:
-    rig.append(quality_metrics.RABI_DEVIATION, 0.01, NOW - 50, CHANNEL, 0.003)
-    rig.append(quality_metrics.RABI_DEVIATION, 0.02, NOW - 20, CHANNEL, 0.004, "vendor")
-    rig.append(quality_metrics.RABI_DEVIATION, 0.03, NOW - 90, CHANNEL)
+    rig.append(quality_metrics.RABI_DEVIATION, 0.01, rig.now - 50, CHANNEL, 0.003)
+    rig.append(quality_metrics.RABI_DEVIATION, 0.02, rig.now - 20, CHANNEL, 0.004, "vendor")
+    rig.append(quality_metrics.RABI_DEVIATION, 0.03, rig.now - 90, CHANNEL)
     wanted = {
         ("qpu_rabi_frequency_deviation_ratio", "rydberg_global"): 0.02,
         ("qpu_rabi_frequency_deviation_uncertainty_ratio", "rydberg_global"): 0.004,
-        ("qpu_quality_sample_timestamp_seconds", "vendor"): NOW - 20,
-        ("qpu_quality_sample_timestamp_seconds", "quality_job"): NOW - 50,
+        ("qpu_quality_sample_timestamp_seconds", "vendor"): rig.now - 20,
+        ("qpu_quality_sample_timestamp_seconds", "quality_job"): rig.now - 50,
     }
     assert rig.scrape() == wanted
     assert rig.scrape() == wanted
-    rig.append(quality_metrics.RABI_DEVIATION, 0.05, NOW - 10, CHANNEL)
+    rig.append(quality_metrics.RABI_DEVIATION, 0.05, rig.now - 10, CHANNEL)
     found = rig.scrape()
     assert found[("qpu_rabi_frequency_deviation_ratio", "rydberg_global")] == 0.05
     assert ("qpu_rabi_frequency_deviation_uncertainty_ratio", "rydberg_global") not in found
 
 
 def test_a_stale_value_is_absent_and_its_time_is_told(rig: Rig) -> None:
-    rig.append(quality_metrics.BENCHMARK_FIDELITY, 0.9, NOW - 700, {"benchmark": "blockade"}, 0.02)
+    rig.append(quality_metrics.BENCHMARK_FIDELITY, 0.9, rig.now - 700, {"benchmark": "blockade"}, 0.02)
     assert rig.scrape() == {
-        ("qpu_benchmark_last_run_timestamp_seconds", "blockade"): NOW - 700,
-        ("qpu_quality_sample_timestamp_seconds", "quality_job"): NOW - 700,
+        ("qpu_benchmark_last_run_timestamp_seconds", "blockade"): rig.now - 700,
+        ("qpu_quality_sample_timestamp_seconds", "quality_job"): rig.now - 700,
     }
 
 
 def test_a_source_that_is_not_configured_any_more_is_not_named(rig: Rig) -> None:
-    rig.append(quality_metrics.REGISTER_FILL, 0.9, NOW, source="a feed of last year")
+    rig.append(quality_metrics.REGISTER_FILL, 0.9, rig.now, source="a feed of last year")
     assert rig.scrape() == {("qpu_register_fill_ratio",): 0.9}
 
 
@@ -131,7 +131,7 @@ def test_a_scrape_reads_what_is_new_and_not_the_history(rig: Rig) -> None:
     rows = [
         {
             "qpu_id": "FRESNEL",
-            "at": NOW - 20_000 + index,
+            "at": rig.now - 20_000 + index,
             "source": QUALITY_JOB,
             "metric": quality_metrics.READOUT_ERROR.name,
             "labels": '{"kind": "false_positive"}',
@@ -150,7 +150,7 @@ def test_a_scrape_reads_what_is_new_and_not_the_history(rig: Rig) -> None:
 
     assert rig.scrape()[("qpu_readout_error_ratio", "false_positive")] == 0.01
     event.listen(rig.scheduler.store.engine, "after_cursor_execute", watch)
-    rig.append(quality_metrics.READOUT_ERROR, 0.02, NOW, {"kind": "false_positive"})
+    rig.append(quality_metrics.READOUT_ERROR, 0.02, rig.now, {"kind": "false_positive"})
     fetched.clear()
     assert rig.scrape()[("qpu_readout_error_ratio", "false_positive")] == 0.02
     [plan] = fetched

@@ -178,7 +178,14 @@ def test_a_job_of_the_peer_is_seen_from_its_submission_to_the_ledger(
 
 
 def test_a_session_and_a_closed_door_are_seen(scene: Scene, wait_until: Any) -> None:
+    held = scene.metric("qpu_sessions_active", qpu_id="FRESNEL") or 0
     session = scene.tables.open_session()
+    # Seen in the database too, which is believed before the API: one that is shorter than a poll is not.
+    wait_until(
+        lambda: scene.metric("qpu_sessions_active", qpu_id="FRESNEL") == held + 1,
+        "the session is not seen",
+        BACK_OFF_SECONDS,
+    )
     wait_until(
         lambda: (scene.metric("qpu_slots", qpu_id="FRESNEL", kind="available") or 4) < 4,
         "no slot is taken",
