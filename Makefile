@@ -16,7 +16,7 @@ up: $(VENV)/installed-up ## install and run everything on this machine (ARGS="--
 	@exec $(BIN)/qwatch up $(ARGS)
 
 test: $(VENV)/installed-test system-packages ## install what the tests need, and run them
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
 
 test-long: $(VENV)/installed-test system-packages ## the longer campaigns (QWATCH_TEST_ROUNDS, QWATCH_TEST_SEED)
 	$(BIN)/python -m pytest -m long -s --timeout 3600 $(ARGS)

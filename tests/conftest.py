@@ -34,6 +34,7 @@ QWATCH = [sys.executable, "-m", "qwatch.cli.main"]
 FINAL = ("DONE", "CANCELED", "ERROR")
 PATIENCE = 60.0
 """Seconds after which something that should happen counts as never happening."""
+_MUNGED = pytest.StashKey[subprocess.Popen[bytes]]()
 
 RequireProgram = Callable[..., Path]
 
@@ -100,31 +101,44 @@ def wait_until() -> WaitUntil:
 
 
 @pytest.fixture(scope="session")
-def munged(require_program: RequireProgram) -> Iterator[None]:
-    """Have MUNGE answer on this machine: the running munged, or one that is started for the tests."""
-    munge, daemon = require_program("munge", package="munge"), require_program("munged", package="munge")
-
-    def answers() -> bool:
-        return subprocess.run([munge, "-n"], capture_output=True, check=False, timeout=30).returncode == 0
-
-    if answers():
-        yield
-        return
-    reason = "munged does not run, and only root can start it: systemctl start munge"
-    if os.getuid() != 0:
+def munged(require_program: RequireProgram) -> None:
+    """Have MUNGE answer on this machine: the running munged, or the one that was started for the tests."""
+    require_program("munge", package="munge")
+    require_program("munged", package="munge")
+    if not _munge_answers():
+        reason = "munged does not run, and only root can start it: systemctl start munge"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start munged, for root, where it is installed and does not run; in one process for all that test."""
+    program = shutil.which("munged", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    is_worker = hasattr(session.config, "workerinput")
+    if is_worker or program is None or os.getuid() != 0 or _munge_answers():
+        return
     folder = Path("/run/munge")
     folder.mkdir(mode=0o755, exist_ok=True)
     shutil.chown(folder, "munge")
-    process = subprocess.Popen([daemon, "--foreground"], user="munge", group="munge", extra_groups=[])
-    try:
-        _wait_until(answers, "munged was started and does not answer")
-        yield
-    finally:
+    process = subprocess.Popen([program, "--foreground"], user="munge", group="munge", extra_groups=[])
+    session.config.stash[_MUNGED] = process
+    _wait_until(_munge_answers, "munged was started and does not answer")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop munged if it was started here."""
+    process = session.config.stash.get(_MUNGED, None)
+    if process is not None:
         process.terminate()
         process.wait(30)
+
+
+def _munge_answers() -> bool:
+    program = shutil.which("munge")
+    if program is None:
+        return False
+    return subprocess.run([program, "-n"], capture_output=True, check=False, timeout=30).returncode == 0
 
 
 @pytest.fixture(scope="session")
