@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -287,8 +288,9 @@ def test_root_makes_a_session_for_a_user_who_works_in_it_as_the_slurm_plugin_doe
     daemon: Any, nobody: Any, sequence_text: str, tmp_path: Path
 ) -> None:
     token = daemon.acquire(uid=NOBODY, slurm_job="815")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if stat.S_IMODE(folder.stat().st_mode) == 0o700:
+            folder.chmod(0o755)
     (tmp_path / "sequence.json").write_text(sequence_text)
     environment = {
         "PATH": os.environ["PATH"],

@@ -217,7 +217,7 @@ def test_what_a_crash_left_behind_is_swept_away(tmp_path: Path, run_device: Any,
             while device.shots() != [500]:
                 await asyncio.sleep(0.01)
             await scheduler.submit(emu, users, UID, sequence_text, 3)
-            scheduler.end_session = never  # type: ignore[method-assign]
+            scheduler.lifecycle.end = never  # type: ignore[method-assign]
 
         async def never(*_: Any, **__: Any) -> Any:
             raise NotFoundError("the daemon was killed")
