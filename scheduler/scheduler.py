@@ -42,6 +42,7 @@ from .session_lifecycle import SessionLifecycle
 from .session_watchdog import SessionWatchdog
 from .settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
 from .store import Store
+from .stored_time import store_time
 from .submissions import Submission, queue_all
 from .trace_emission import TraceEmitter
 from .validation import check_job
@@ -49,7 +50,6 @@ from .validation import check_job
 _logger = logging.getLogger(__name__)
 
 _SAVE_SECONDS = 15.0
-_SAVE_MARGIN_SECONDS = 1.5
 _STOP_SECONDS = 3.0
 
 
@@ -145,21 +145,8 @@ class Scheduler:
         await self.store.stop()
 
     def save_time(self, seconds: float) -> None:
-        """Write every device's time partition to the store, from another thread than the event loop's.
-
-        If the store does not serve within about ``seconds``, what was stored last is still what is told.
-        """
-        if self._loop is None:
-            return
-
-        async def save() -> None:
-            await asyncio.gather(*(device.save_time(timeout=seconds) for device in self.devices.values()))
-
-        saving = asyncio.run_coroutine_threadsafe(save(), self._loop)
-        try:
-            saving.result(seconds + _SAVE_MARGIN_SECONDS)
-        except (TimeoutError, UnavailableError):
-            saving.cancel()
+        """Write every device's time partition to the store, from another thread than the event loop's."""
+        store_time(self._loop, self.devices.values(), seconds)
 
     def device(self, name: str | None) -> Device:
         """Return a device by name, the default one for None; NotFoundError if there is none."""
@@ -242,7 +229,7 @@ class Scheduler:
         """Return a job and its results; NotFoundError for unknown and for somebody else's."""
 
         def work(connection: Connection) -> tuple[Job, str | None]:
-            job = self._own_job(connection, job_id, uid, sees_all)
+            job = owned(connection, job_id, uid, sees_all)
             return job, jobs.results(connection, job_id) if job.state is JobState.DONE else None
 
         return await self.store.read(work, timeout=self.api.store_timeout)
@@ -260,7 +247,7 @@ class Scheduler:
         """Return the lines of a job's log as (Unix seconds, line)."""
 
         def work(connection: Connection) -> list[tuple[float, str]]:
-            self._own_job(connection, job_id, uid, sees_all)
+            owned(connection, job_id, uid, sees_all)
             return jobs.log_lines(connection, job_id)
 
         return await self.store.read(work, timeout=self.api.store_timeout)
@@ -277,13 +264,10 @@ class Scheduler:
         trace_id = trace.format_trace_id(context.trace_id)
 
         def work(connection: Connection) -> None:
-            self._own_job(connection, job_id, uid, False)
+            owned(connection, job_id, uid, False)
             jobs.tell_trace(connection, job_id, traceparent, trace_id, sdk)
 
         await self.store.write(work, timeout=self.api.store_timeout)
-
-    def _own_job(self, connection: Connection, job_id: int, uid: int, sees_all: bool) -> Job:
-        return owned(connection, job_id, uid, sees_all)
 
     def _check_open(self, device: Device, uid: int, job_class: str | None) -> None:
         """Refuse users while a window is open, but not the site's own quality jobs if it lets them run."""

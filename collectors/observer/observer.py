@@ -11,13 +11,13 @@ from ...scheduler.accounts import Accounts
 from ...scheduler.errors import ConfigurationError, UnavailableError
 from ...scheduler.settings import StoreSettings
 from ...scheduler.store import Store
+from ...scheduler.stored_time import store_time
 from ...telemetry.instruments import Instruments
 from .observed_device import ObservedDevice
 from .settings import ObserverSettings
 
 _REVIEW_SECONDS = 1.0
 _SAVE_SECONDS = 15.0
-_SAVE_MARGIN_SECONDS = 1.5
 
 
 class Observer:
@@ -72,21 +72,8 @@ class Observer:
         await self.store.stop()
 
     def save_time(self, seconds: float) -> None:
-        """Look at every device and store its time, from another thread than the event loop's.
-
-        If the store does not serve within about ``seconds``, what was stored last is still what is told.
-        """
-        if self._loop is None:
-            return
-
-        async def save() -> None:
-            await asyncio.gather(*(device.save_time(timeout=seconds) for device in self.devices.values()))
-
-        saving = asyncio.run_coroutine_threadsafe(save(), self._loop)
-        try:
-            saving.result(seconds + _SAVE_MARGIN_SECONDS)
-        except (TimeoutError, UnavailableError):
-            saving.cancel()
+        """Look at every device and store its time, from another thread than the event loop's."""
+        store_time(self._loop, self.devices.values(), seconds)
 
     async def _review_forever(self) -> None:
         """Sources that fall silent call nobody: what they told is forgotten here."""
