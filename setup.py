@@ -17,6 +17,7 @@ ROOMS = [
     "examples",
     "exporters",
     "qrmi",
+    "reports",
     "scheduler",
     "telemetry",
 ]

@@ -23,6 +23,7 @@ from pydantic_settings.exceptions import SettingsError
 from ..collectors.observer.settings import ObserverSettings
 from ..collectors.settings import ExternalSettings, SlurmSettings
 from ..exporters.settings import MetricsSettings, TelemetrySettings
+from ..reports.settings import ReportSettings
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
 
@@ -43,6 +44,7 @@ class Configuration(BaseSettings):
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     slurm: SlurmSettings = Field(default_factory=SlurmSettings)
     external: list[ExternalSettings] = Field(default_factory=list)
+    reports: ReportSettings = Field(default_factory=ReportSettings)
 
     @field_validator("external")
     @classmethod

@@ -84,6 +84,16 @@ Index(
     sqlite_where=UNFINISHED,
     postgresql_where=UNFINISHED,
 )
+Index(
+    "jobs_waiting",
+    jobs.c.qpu_id,
+    jobs.c.job_class,
+    jobs.c.state,
+    jobs.c.created_at,
+    jobs.c.started_at,
+    sqlite_where=UNFINISHED,
+    postgresql_where=UNFINISHED,
+)
 Index("jobs_of_user", jobs.c.uid, jobs.c.id)
 WITHOUT_SPANS = text("ended_at IS NOT NULL AND NOT spans_emitted")
 Index("jobs_without_spans", jobs.c.id, sqlite_where=WITHOUT_SPANS, postgresql_where=WITHOUT_SPANS)
@@ -222,6 +232,37 @@ ledger_quality = Table(
     sqlite_autoincrement=True,
 )
 Index("ledger_quality_latest", ledger_quality.c.qpu_id, ledger_quality.c.metric, ledger_quality.c.at)
+
+ledger_corrections = Table(
+    "ledger_corrections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Double, nullable=False),
+    # The moment whose period the correction belongs to.
+    Column("applies_at", Double, nullable=False),
+    Column("account", String(255), nullable=False),
+    Column("user_name", String(255)),
+    Column("qpu_id", String(255)),
+    Column("job", String(255)),
+    # What is added to the account: negative gives back.
+    Column("busy_seconds", Double, nullable=False, server_default="0"),
+    Column("cost", Double, nullable=False, server_default="0"),
+    Column("reason", Text, nullable=False),
+    Column("made_by", String(255), nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("ledger_corrections_by_time", ledger_corrections.c.applies_at)
+
+ledger_slurm_jobs = Table(
+    "ledger_slurm_jobs",
+    metadata,
+    # What Slurm told of a job that a session belongs to; a number that Slurm used again has the newest.
+    Column("slurm_job_id", String(255), primary_key=True),
+    Column("cluster", String(255)),
+    Column("partition", String(255), nullable=False),
+    Column("account", String(255)),
+    Column("seen_at", Double, nullable=False),
+)
 
 device_windows = Table(
     "device_windows",

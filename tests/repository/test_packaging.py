@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "dashboards": {"telemetry"},
     "alerts": {"telemetry"},
     "examples": {"qrmi"},
-    "daemon": {"scheduler", "collectors", "exporters", "qrmi", "emulator", "telemetry"},
-    "cli": {"daemon", "scheduler", "collectors", "exporters", "qrmi", "emulator", "telemetry"},
+    "reports": {"scheduler", "telemetry"},
+    "daemon": {"reports", "scheduler", "collectors", "exporters", "qrmi", "emulator", "telemetry"},
+    "cli": {"daemon", "reports", "scheduler", "collectors", "exporters", "qrmi", "emulator", "telemetry"},
 }
 
 

@@ -15,6 +15,7 @@ from qwatch.scheduler.tables import metadata
 OPEN_ONLY = {
     "SCAN sessions USING INDEX sessions_open",
     "SCAN jobs USING INDEX jobs_unfinished",
+    "SCAN jobs USING INDEX jobs_waiting",
     "SCAN device_windows USING INDEX device_windows_open",
 }
 """Scans of partial indexes, which hold what is open now."""
