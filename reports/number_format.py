@@ -1,0 +1,149 @@
+"""Numbers as people read them: hours, minutes, percent, thin spaces between thousands; None is "not known"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+NOT_KNOWN = "not known"
+THIN = "\u202f"
+"""A narrow space that does not break."""
+MINUS = "\u2212"
+
+
+def count(value: float) -> str:
+    """Return a whole number: 1 234 567."""
+    return _signed(f"{round(value):,}")
+
+
+def decimal(value: float, digits: int = 1) -> str:
+    """Return a number with so many digits after the point."""
+    return _signed(f"{value:,.{digits}f}")
+
+
+def hours(seconds: float) -> str:
+    """Return seconds as hours, with digits enough that a little is never nothing."""
+    value = seconds / 3600
+    if value and abs(value) < 0.0001:
+        return f"<{THIN}0.0001"
+    return decimal(value, 2 if abs(value) >= 0.005 or value == 0 else 4)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in the unit that suits it."""
+    size = abs(seconds)
+    if size >= 3600 and seconds % 3600 == 0:
+        return f"{decimal(seconds / 3600, 0)}{THIN}h"
+    if size == 0:
+        return f"0{THIN}s"
+    if size < 0.0995:
+        return f"{decimal(seconds * 1000, 0 if size >= 0.00995 else 1)}{THIN}ms"
+    if size < 9.95:
+        return f"{decimal(seconds, 1)}{THIN}s"
+    if size < 99.5:
+        return f"{decimal(seconds, 0)}{THIN}s"
+    if size < 99.5 * 60:
+        return f"{decimal(seconds / 60, 1 if size < 600 else 0)}{THIN}min"
+    if size < 100 * 3600:
+        return f"{decimal(seconds / 3600, 1)}{THIN}h"
+    return f"{decimal(seconds / 3600, 0)}{THIN}h"
+
+
+def percent(ratio: float, digits: int = 1) -> str:
+    """Return a ratio in percent; what is not quite nothing or not quite all is not rounded to it."""
+    least = 10.0**-digits
+    value = ratio * 100
+    if 0 < value < least / 2:
+        return f"<{THIN}{least:.{digits}f}{THIN}%"
+    if 100 - least / 2 <= value < 100:
+        return f">{THIN}{100 - least:.{digits}f}{THIN}%"
+    return f"{decimal(value, digits)}{THIN}%"
+
+
+def points(ratio: float) -> str:
+    """Return the difference of two ratios in percentage points, with its sign."""
+    value = round(ratio * 100, 1)
+    return f"{_sign(value)}{decimal(value + 0.0)} points"
+
+
+def change(ratio: float) -> str:
+    """Return a relative change in percent, with its sign."""
+    value = round(ratio * 100, 1)
+    return f"{_sign(value)}{decimal(value + 0.0)}{THIN}%"
+
+
+def hertz(value: float) -> str:
+    """Return a frequency or rate in the unit that suits it."""
+    size = abs(value)
+    for factor, unit in ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz")):
+        if size >= factor:
+            return f"{significant(value / factor)}{THIN}{unit}"
+    return f"{significant(value)}{THIN}Hz"
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """Return a number with so many significant digits, and no exponent where it can be helped."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    if places > 8:
+        return _signed(f"{value:.{digits - 1}e}")
+    return decimal(value, max(places, 0))
+
+
+def in_unit(value: float, unit: str) -> str:
+    """Return a value of the model's or the catalogue's unit."""
+    match unit:
+        case "ratio" | "1":
+            return percent(value, 2) if abs(value) < 0.1 else percent(value)
+        case "seconds" | "s":
+            return duration(value) if abs(value) >= 0.01 or value == 0 else f"{significant(value * 1e6)}{THIN}µs"
+        case "hertz" | "Hz":
+            return hertz(value)
+        case "count":
+            return count(value) if value == round(value) else decimal(value)
+        case _:
+            return f"{significant(value)}{THIN}{unit}".rstrip()
+
+
+def money(value: float, currency: str) -> str:
+    """Return an amount with its currency."""
+    return f"{decimal(value, 2)}{THIN}{currency}"
+
+
+def moment(at: float, zone: ZoneInfo, seconds: bool = False) -> str:
+    """Return a date and time of day in ``zone``."""
+    return f"{datetime.fromtimestamp(at, zone):{'%Y-%m-%d %H:%M:%S' if seconds else '%Y-%m-%d %H:%M'}}"
+
+
+def iso(at: float, zone: ZoneInfo) -> str:
+    """Return a moment as ISO 8601 with its offset, which tells the two 02:30 of a changing clock apart."""
+    return datetime.fromtimestamp(at, zone).isoformat(timespec="milliseconds")
+
+
+def raw(shown: Callable[[float], str]) -> Callable[[float | None], Markup]:
+    """Return a filter that shows a number by ``shown``, and carries its raw value for readers and scripts."""
+
+    def show(value: float | None) -> Markup:
+        if value is None or not math.isfinite(value):
+            return unknown()
+        return Markup('<data value="{}">{}</data>').format(f"{value:.10g}", shown(value))
+
+    return show
+
+
+def unknown() -> Markup:
+    """Return what stands where nothing is known."""
+    return Markup('<span class="not-known">{}</span>').format(NOT_KNOWN)
+
+
+def _sign(value: float) -> str:
+    return "+" if value > 0 else "" if value < 0 else "±"
+
+
+def _signed(text: str) -> str:
+    return text.replace(",", THIN).replace("-", MINUS, 1) if "e" not in text else text.replace("-", MINUS)

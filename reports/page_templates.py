@@ -1,0 +1,74 @@
+"""The templates of pages: what each of them can say a number with, and the style that they share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from . import number_format
+from .number_format import NOT_KNOWN, raw
+from .page_colours import DARK, LIGHT, css_variables
+
+_SHORT = {"sdk", "qpu", "qa"}
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def environment(zone: ZoneInfo) -> Environment:
+    """Return the templates, in which moments are told in ``zone``."""
+    made = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "count": raw(number_format.count),
+        "hours": raw(number_format.hours),
+        "duration": raw(number_format.duration),
+        "hertz": raw(number_format.hertz),
+        "percent": raw(number_format.percent),
+        "percent0": raw(lambda ratio: number_format.percent(ratio, 0 if round(ratio * 100, 6) % 1 == 0 else 1)),
+        "percent2": raw(lambda ratio: number_format.percent(ratio, 2)),
+        "amount": raw(lambda value: number_format.decimal(value, 2)),
+        "score": raw(number_format.decimal),
+        "moment": lambda at: _moment(at, zone),
+        "plain_hours": lambda seconds: NOT_KNOWN if seconds is None else number_format.decimal(seconds / 3600, 2),
+        "plain_count": number_format.count,
+        "words": words,
+    }
+    made.globals |= {
+        "thin": number_format.THIN,
+        "points": number_format.points,
+        "money": number_format.money,
+        "in_unit": lambda value, unit: raw(lambda number: number_format.in_unit(number, unit))(value),
+        "in_unit_plain": number_format.in_unit,
+        # Our own files and colours: nothing in them comes from outside.
+        "css": Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        "light": Markup(css_variables(LIGHT)),
+        "dark": Markup(css_variables(DARK)),
+    }
+    return made
+
+
+def words(name: str) -> str:
+    """Return a name of the vocabulary in words, beginning with a capital."""
+    if name in _SHORT:
+        return name.upper()
+    spaced = name.replace("_", " ").replace(".", " ")
+    return spaced[:1].upper() + spaced[1:]
+
+
+def css_text(text: str) -> Markup:
+    """Return text for the inside of a CSS string: whatever it holds, it ends neither the string nor the style."""
+    return Markup("".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text))
+
+
+def _moment(at: float, zone: ZoneInfo) -> Markup:
+    shown = number_format.moment(at, zone)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        number_format.iso(at, zone), number_format.moment(at, zone, seconds=True), shown
+    )
