@@ -53,6 +53,15 @@ def duration(seconds: float) -> str:
     return f"{decimal(seconds / 3600, 0)}{THIN}h"
 
 
+def offset(seconds: float) -> str:
+    """Return a time after the begin of something, in seconds, or in hours, minutes and seconds."""
+    if abs(seconds) < 100:
+        return f"{decimal(seconds, 3)}{THIN}s"
+    whole = round(abs(seconds))
+    minutes = f"{whole // 60 % 60:02}:{whole % 60:02}"
+    return f"{MINUS if seconds < 0 else ''}{whole // 3600}:{minutes}{THIN}h"
+
+
 def percent(ratio: float, digits: int = 1) -> str:
     """Return a ratio in percent; what is not quite nothing or not quite all is not rounded to it."""
     least = 10.0**-digits

@@ -35,7 +35,9 @@ def environment(zone: ZoneInfo) -> Environment:
         "percent2": raw(lambda ratio: number_format.percent(ratio, 2)),
         "amount": raw(lambda value: number_format.decimal(value, 2)),
         "score": raw(number_format.decimal),
+        "offset": number_format.offset,
         "moment": lambda at: _moment(at, zone),
+        "moment_to_second": lambda at: _moment(at, zone, seconds=True),
         "plain_hours": lambda seconds: NOT_KNOWN if seconds is None else number_format.decimal(seconds / 3600, 2),
         "plain_count": number_format.count,
         "words": words,
@@ -67,8 +69,8 @@ def css_text(text: str) -> Markup:
     return Markup("".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text))
 
 
-def _moment(at: float, zone: ZoneInfo) -> Markup:
-    shown = number_format.moment(at, zone)
+def _moment(at: float, zone: ZoneInfo, seconds: bool = False) -> Markup:
+    shown = number_format.moment(at, zone, seconds)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         number_format.iso(at, zone), number_format.moment(at, zone, seconds=True), shown
     )
