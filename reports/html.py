@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from ..telemetry.labels import ACTIVITIES
 from . import number_format
 from .job_plots import shares_plot, waits_plot
 from .key_figures import agreement, agrees, covered_ratio, key_figures
@@ -18,7 +19,7 @@ from .page_colours import HEAT
 from .page_templates import css_text, environment, words
 from .quality_plots import quality_plot
 from .svg_drawing import Plot
-from .time_plots import ACTIVITIES, UTILIZATIONS, days_plot, heatmap_plot, partition_plot, utilization_plot
+from .time_plots import UTILIZATIONS, days_plot, heatmap_plot, partition_plot, utilization_plot
 
 _SECTIONS = (
     ("trust", "Coverage and trust", "coverage.html"),
@@ -60,49 +61,63 @@ def render_html(report: Report) -> str:
     running = f"{report.site} · {report.period.label}" if report.site else report.period.label
     statements = report.statements or ()
     agreements = {item.qpu_id: agreement(item) for item in report.coverage}
-    return environment(zone).get_template("report.html").render(
-        report=report,
-        version=report.version,
-        sections=_SECTIONS,
-        running_title=css_text(f"QPU utilization · {running}"),
-        plots=_plots(report),
-        key_figures=key_figures(report),
-        covered=covered_ratio(report),
-        agreeing=[name for name, agreed in agreements.items() if agreed is True],
-        disagreeing=[name for name, agreed in agreements.items() if agreed is False],
-        not_compared=[name for name, agreed in agreements.items() if agreed is None],
-        compared=[
-            (item, {part.activity: part for part in item.differences})
-            for item in report.coverage
-            if item.differences
-        ],
-        agreement=agreement,
-        agrees=agrees,
-        devices_by_name={device.qpu_id: device for device in report.devices},
-        activities=ACTIVITIES,
-        utilizations=UTILIZATIONS,
-        heat=HEAT,
-        incidents=sorted(
-            (item for device in report.devices for item in device.availability.incidents),
-            key=lambda item: item.begin,
-        ),
-        windows=sorted(
-            ((device.qpu_id, item) for device in report.devices for item in device.windows),
-            key=lambda pair: pair[1].begin,
-        ),
-        quality_title=quality_title,
-        quality_days=_days_of(zone),
-        usage=list(_usage(report)),
-        currency=statements[0].currency if statements else "",
-        statement_totals=sorted(_totals(report).items()),
-        trend_change=_trend_change,
-    )  # fmt: skip
+    return (
+        environment(zone)
+        .get_template("report.html")
+        .render(
+            report=report,
+            version=report.version,
+            sections=_SECTIONS,
+            running_title=css_text(f"QPU utilization · {running}"),
+            plots=_plots(report),
+            key_figures=key_figures(report),
+            covered=covered_ratio(report),
+            agreeing=[name for name, agreed in agreements.items() if agreed is True],
+            disagreeing=[name for name, agreed in agreements.items() if agreed is False],
+            not_compared=[name for name, agreed in agreements.items() if agreed is None],
+            compared=[
+                (item, {part.activity: part for part in item.differences})
+                for item in report.coverage
+                if item.differences
+            ],
+            comparisons=_comparisons(report),
+            agreement=agreement,
+            agrees=agrees,
+            devices_by_name={device.qpu_id: device for device in report.devices},
+            activities=ACTIVITIES,
+            utilizations=UTILIZATIONS,
+            heat=HEAT,
+            incidents=sorted(
+                (item for device in report.devices for item in device.availability.incidents),
+                key=lambda item: item.begin,
+            ),
+            windows=sorted(
+                ((device.qpu_id, item) for device in report.devices for item in device.windows),
+                key=lambda pair: pair[1].begin,
+            ),
+            quality_title=quality_title,
+            quality_days=_days_of(zone),
+            usage=list(_usage(report)),
+            currency=statements[0].currency if statements else "",
+            statement_totals=sorted(_totals(report).items()),
+            trend_change=_trend_change,
+        )
+    )
 
 
 def quality_title(series: QualitySeries) -> str:
     """Return the name of a quality for a person: its catalogue name and its labels in words."""
     name = words(series.metric.removeprefix("qpu."))
     return ", ".join((name, *(label.replace("_", " ") for label in series.labels.values())))
+
+
+def _comparisons(report: Report) -> list[tuple[str, list[str]]]:
+    """Return how counters and ledger were compared, each with its devices."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for item in report.coverage:
+        if item.comparison:
+            found[item.comparison].append(item.qpu_id)
+    return list(found.items())
 
 
 def _plots(report: Report) -> _Plots:
@@ -122,16 +137,19 @@ def _quality_plots(report: Report, number: int, device: DevicePart) -> list[tupl
         (
             quality_title(series),
             quality_plot(
-                device, series, f"quality-{number}-{index}",
-                f"{device.qpu_id}: {quality_title(series)} ({series.source.replace('_', ' ')})", report.period,
+                device,
+                series,
+                f"quality-{number}-{index}",
+                f"{device.qpu_id}: {quality_title(series)} ({series.source.replace('_', ' ')})",
+                report.period,
             ),
         )
         for index, series in enumerate(device.quality)
-    ]  # fmt: skip
+    ]
 
 
 def _usage(report: Report) -> list[tuple[str, Breakdown, Plot | None]]:
-    found = []
+    found: list[tuple[str, Breakdown, Plot | None]] = []
     if report.breakdown.by not in {"user", "account"}:
         by = words(report.breakdown.by)
         found.append((f"By {by if by.isupper() else by.lower()}", report.breakdown, None))
@@ -153,7 +171,8 @@ def _days_of(zone: ZoneInfo) -> Callable[[DevicePart], list[tuple[str, list[floa
             for point in series.points:
                 found[f"{datetime.fromtimestamp(point.at, zone):%Y-%m-%d}"][index].append(point.value)
         return [
-            (day, [sum(values) / len(values) if values else None for values in found[day]]) for day in sorted(found)
+            (day, [sum(values) / len(values) if values else None for values in found[day]])
+            for day in sorted(found)
         ]
 
     return days

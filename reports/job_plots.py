@@ -37,13 +37,19 @@ def waits_plot(classes: Sequence[ClassPart]) -> Plot | None:
         plot.set_xscale("log")
         for row, part in enumerate(known):
             found = [max(value, _LEAST_WAIT) for value in _quantiles(part) if value is not None]
-            plot.plot(found, [row] * len(found), color=colour("series-soft"), linewidth=3, solid_capstyle="butt")
+            plot.plot(
+                found, [row] * len(found), color=colour("series-soft"), linewidth=3, solid_capstyle="butt"
+            )
             for value, (_, mark) in zip(_quantiles(part), QUANTILES, strict=True):
                 if value is not None:
                     plot.plot(
-                        max(value, _LEAST_WAIT), row, mark, markersize=8, color=colour("series"),
+                        max(value, _LEAST_WAIT),
+                        row,
+                        mark,
+                        markersize=8,
+                        color=colour("series"),
                         markeredgecolor=colour("page"),
-                    )  # fmt: skip
+                    )
             if part.objective_within is not None:
                 within = max(part.objective_within, _LEAST_WAIT)
                 plot.plot([within, within], [row - 0.36, row + 0.36], color=colour("target"), linewidth=2)

@@ -123,7 +123,7 @@ def _amount(name: str, now: float | None, before: float | None, shown: Callable[
 
 
 def _trend(report: Report, name: str, words: tuple[str, ...], now: float | None) -> KeyFigure:
-    """Return a figure that is compared with the previous period by the trend that has the same value and name."""
+    """Return a figure with the past of the trend that has its name and its value."""
     ratio = "done" in words
     found = next(
         (

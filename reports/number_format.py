@@ -13,6 +13,8 @@ NOT_KNOWN = "not known"
 THIN = "\u202f"
 """A narrow space that does not break."""
 MINUS = "\u2212"
+_LENGTHS = ((9.95, 1, 1, "s"), (99.5, 1, 0, "s"), (600, 60, 1, "min"), (3600, 60, 0, "min"))
+"""Below each length of time: the seconds of its unit, the digits after the point, and the unit."""
 
 
 def count(value: float) -> str:
@@ -36,30 +38,24 @@ def hours(seconds: float) -> str:
 def duration(seconds: float) -> str:
     """Return a length of time in the unit that suits it."""
     size = abs(seconds)
-    if size >= 3600 and seconds % 3600 == 0:
-        return f"{decimal(seconds / 3600, 0)}{THIN}h"
     if size == 0:
         return f"0{THIN}s"
     if size < 0.0995:
         return f"{decimal(seconds * 1000, 0 if size >= 0.00995 else 1)}{THIN}ms"
-    if size < 9.95:
-        return f"{decimal(seconds, 1)}{THIN}s"
-    if size < 99.5:
-        return f"{decimal(seconds, 0)}{THIN}s"
-    if size < 99.5 * 60:
-        return f"{decimal(seconds / 60, 1 if size < 600 else 0)}{THIN}min"
-    if size < 100 * 3600:
-        return f"{decimal(seconds / 3600, 1)}{THIN}h"
-    return f"{decimal(seconds / 3600, 0)}{THIN}h"
+    for limit, factor, digits, unit in _LENGTHS:
+        if size < limit:
+            return f"{decimal(seconds / factor, digits)}{THIN}{unit}"
+    whole = seconds % 3600 == 0 or size >= 100 * 3600
+    return f"{decimal(seconds / 3600, 0 if whole else 1)}{THIN}h"
 
 
 def offset(seconds: float) -> str:
-    """Return a time after the begin of something, in seconds, or in hours, minutes and seconds."""
-    if abs(seconds) < 100:
+    """Return a time after the begin of something, in seconds, or as hours:minutes:seconds."""
+    if abs(seconds) < 1000:
         return f"{decimal(seconds, 3)}{THIN}s"
     whole = round(abs(seconds))
     minutes = f"{whole // 60 % 60:02}:{whole % 60:02}"
-    return f"{MINUS if seconds < 0 else ''}{whole // 3600}:{minutes}{THIN}h"
+    return f"{MINUS if seconds < 0 else ''}{whole // 3600}:{minutes}"
 
 
 def percent(ratio: float, digits: int = 1) -> str:
@@ -110,7 +106,9 @@ def in_unit(value: float, unit: str) -> str:
         case "ratio" | "1":
             return percent(value, 2) if abs(value) < 0.1 else percent(value)
         case "seconds" | "s":
-            return duration(value) if abs(value) >= 0.01 or value == 0 else f"{significant(value * 1e6)}{THIN}µs"
+            return (
+                duration(value) if abs(value) >= 0.01 or value == 0 else f"{significant(value * 1e6)}{THIN}µs"
+            )
         case "hertz" | "Hz":
             return hertz(value)
         case "count":

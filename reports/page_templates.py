@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -25,23 +26,7 @@ def environment(zone: ZoneInfo) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
-        "count": raw(number_format.count),
-        "hours": raw(number_format.hours),
-        "duration": raw(number_format.duration),
-        "hertz": raw(number_format.hertz),
-        "percent": raw(number_format.percent),
-        "percent0": raw(lambda ratio: number_format.percent(ratio, 0 if round(ratio * 100, 6) % 1 == 0 else 1)),
-        "percent2": raw(lambda ratio: number_format.percent(ratio, 2)),
-        "amount": raw(lambda value: number_format.decimal(value, 2)),
-        "score": raw(number_format.decimal),
-        "offset": number_format.offset,
-        "moment": lambda at: _moment(at, zone),
-        "moment_to_second": lambda at: _moment(at, zone, seconds=True),
-        "plain_hours": lambda seconds: NOT_KNOWN if seconds is None else number_format.decimal(seconds / 3600, 2),
-        "plain_count": number_format.count,
-        "words": words,
-    }
+    made.filters.update(_filters(zone))
     made.globals |= {
         "thin": number_format.THIN,
         "points": number_format.points,
@@ -56,6 +41,28 @@ def environment(zone: ZoneInfo) -> Environment:
     return made
 
 
+def _filters(zone: ZoneInfo) -> dict[str, Callable[..., str]]:
+    return {
+        "count": raw(number_format.count),
+        "hours": raw(number_format.hours),
+        "duration": raw(number_format.duration),
+        "hertz": raw(number_format.hertz),
+        "percent": raw(number_format.percent),
+        "percent0": raw(lambda ratio: number_format.percent(ratio, 0 if round(ratio * 100, 6) % 1 == 0 else 1)),
+        "percent2": raw(lambda ratio: number_format.percent(ratio, 2)),
+        "amount": raw(lambda value: number_format.decimal(value, 2)),
+        "score": raw(number_format.decimal),
+        "offset": number_format.offset,
+        "moment": lambda at: _moment(at, zone),
+        "moment_to_second": lambda at: _moment(at, zone, seconds=True),
+        "plain_hours": lambda seconds: (
+            NOT_KNOWN if seconds is None else number_format.decimal(seconds / 3600, 2)
+        ),
+        "plain_count": number_format.count,
+        "words": words,
+    }
+
+
 def words(name: str) -> str:
     """Return a name of the vocabulary in words, beginning with a capital."""
     if name in _SHORT:
@@ -65,7 +72,7 @@ def words(name: str) -> str:
 
 
 def css_text(text: str) -> Markup:
-    """Return text for the inside of a CSS string: whatever it holds, it ends neither the string nor the style."""
+    """Return text for the inside of a CSS string, which it can end no more than the style."""
     return Markup("".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in text))
 
 
@@ -74,3 +81,7 @@ def _moment(at: float, zone: ZoneInfo, seconds: bool = False) -> Markup:
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         number_format.iso(at, zone), number_format.moment(at, zone, seconds=True), shown
     )
+
+
+def _plain_hours(seconds: float | None) -> str:
+    return NOT_KNOWN if seconds is None else number_format.decimal(seconds / 3600, 2)

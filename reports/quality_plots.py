@@ -15,6 +15,7 @@ from .svg_drawing import Plot, axes, colour, draw
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
 WIDTH = 900.0
 _MOST_POINTS = 400
@@ -22,7 +23,9 @@ _MARKED = 60
 """Single measurements have a mark of their own where there are not more."""
 
 
-def quality_plot(device: DevicePart, series: QualitySeries, name: str, title: str, period: Period) -> Plot | None:
+def quality_plot(
+    device: DevicePart, series: QualitySeries, name: str, title: str, period: Period
+) -> Plot | None:
     """Draw a quality with its uncertainty, calibrations and incidents; None without measurements."""
     points = thinned(series.points)
     if not points:
@@ -39,9 +42,13 @@ def quality_plot(device: DevicePart, series: QualitySeries, name: str, title: st
             high = [value + width for value, width in zip(values, widths, strict=True)]
             plot.fill_between(times, low, high, color=colour("series-soft"), alpha=0.45, linewidth=0)
         plot.plot(
-            times, values, color=colour("series"), linewidth=1.4,
-            marker="o" if len(points) <= _MARKED else "", markersize=3.5,
-        )  # fmt: skip
+            times,
+            values,
+            color=colour("series"),
+            linewidth=1.4,
+            marker="o" if len(points) <= _MARKED else "",
+            markersize=3.5,
+        )
         if series.first == series.last and len({point.value for point in points}) == 1:
             plot.margins(y=0.5)
         _mark_calibrations(plot, device, period)
@@ -96,7 +103,9 @@ def _mark_incidents(plot: Axes, device: DevicePart, period: Period) -> None:
     for incident in device.availability.incidents:
         end = period.end if incident.end is None else incident.end
         least = period.seconds / 400
-        plot.axvspan(incident.begin, max(end, incident.begin + least), color=colour("fault"), alpha=0.3, linewidth=0)
+        plot.axvspan(
+            incident.begin, max(end, incident.begin + least), color=colour("fault"), alpha=0.3, linewidth=0
+        )
 
 
 def _mark_calibrations(plot: Axes, device: DevicePart, period: Period) -> None:
@@ -131,14 +140,14 @@ def _time_axis(plot: Axes, period: Period) -> None:
     plot.set_xlim(period.begin, period.end)
 
 
-def _locator() -> object:
+def _locator() -> Locator:
     from matplotlib.ticker import MaxNLocator
 
     return MaxNLocator(4)
 
 
-def _formatter(unit: str) -> Callable[[float, int | None], str]:
-    def shown(value: float, _: int | None = None) -> str:
+def _formatter(unit: str) -> Callable[[float, float], str]:
+    def shown(value: float, _: float) -> str:
         return f"{f'{value:.6g}'.replace('-', MINUS)}{THIN}{unit}"
 
     return shown

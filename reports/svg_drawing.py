@@ -1,7 +1,7 @@
 """A plot by matplotlib as SVG inside a page: its text stays text, its colours are the page's.
 
-Nothing of matplotlib's global state is used: figures are made by the object API, and each takes its style from a
-context that ends with it.
+Nothing of matplotlib's global state is changed: figures are made by the object API, and each takes its style
+from a context that ends with it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -68,20 +68,26 @@ def draw(
         figure = Figure(figsize=(width / 72, height / 72), dpi=72, frameon=False)
         paint(figure)
         output = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(output, metadata={"Date": None})
+        # Figure.savefig would draw twice.
+        FigureCanvasSVG(figure).print_svg(output, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return Plot(
-        name=name, title=title, description=description, width=width,
+        name=name,
+        title=title,
+        description=description,
+        width=width,
         svg=_for_page(output.getvalue(), name, title, description),
-    )  # fmt: skip
+    )
 
 
 def axes(figure: Figure, left: float, top: float, right: float, bottom: float) -> Axes:
     """Return axes with these margins, in CSS pixels."""
     width, height = figure.get_size_inches() * 72
-    return figure.add_axes((left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height))
+    return figure.add_axes(
+        (left / width, bottom / height, 1 - (left + right) / width, 1 - (top + bottom) / height)
+    )
 
 
-def _style(name: str) -> dict[str, object]:
+def _style(name: str) -> dict[Any, Any]:
     ink, quiet, axis, rule = colour("ink"), colour("quiet"), colour("axis"), colour("rule")
     return {
         "svg.fonttype": "none",
@@ -116,7 +122,9 @@ def _for_page(drawn: str, name: str, title: str, description: str) -> Markup:
     referred = {match[2] for match in _REFERENCE.finditer(body)}
 
     def of_page(match: re.Match[str]) -> str:
-        tag = _IDENTIFIER.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in referred else "", match[0])
+        tag = _IDENTIFIER.sub(
+            lambda found: f' id="{name}-{found[1]}"' if found[1] in referred else "", match[0]
+        )
         tag = _REFERENCE.sub(lambda found: f"{found[1]}{name}-{found[2]}", tag.replace("xlink:href", "href"))
         tag = _STANDS_IN.sub(lambda found: f"var(--{_ROLES[int(found[1], 16)]})", tag)
         tag = _FILL.sub(r'style="fill: \1"', _NO_TURN.sub("", _FONT_FAMILY.sub("", tag)))
@@ -133,4 +141,3 @@ def _for_page(drawn: str, name: str, title: str, description: str) -> Markup:
     ).format(width=size[1], height=size[2], name=name, title=title, description=description)
     # matplotlib escapes the text that it writes.
     return opening + Markup(body[size.end() :])
-

@@ -124,9 +124,12 @@ def utilization_plot(devices: Sequence[DevicePart]) -> Plot | None:
         for device in known
     )
     return draw(
-        "utilization", "Utilization of each device, with its target", f"{told}.",
-        (WIDTH, 30 + 66 * len(known)), paint,
-    )  # fmt: skip
+        "utilization",
+        "Utilization of each device, with its target",
+        f"{told}.",
+        (WIDTH, 30 + 66 * len(known)),
+        paint,
+    )
 
 
 def utilizations(device: DevicePart) -> tuple[float | None, float | None, float | None]:
@@ -165,8 +168,9 @@ def heatmap_plot(device: DevicePart, number: int) -> Plot | None:
     return draw(
         f"week-{number}",
         f"{device.qpu_id}: utilization by weekday and hour",
-        f"Seven rows of 24 cells. Most used: {_WEEKDAYS[most[0]]} {most[1]}:00 with {percent(most[2])}; "
-        f"least: {_WEEKDAYS[least[0]]} {least[1]}:00 with {percent(least[2])}. The table below has all numbers.",
+        f"Seven rows of 24 cells. Most used: {_WEEKDAYS[most[0]]} {most[1]}:00 with "
+        f"{percent(most[2])}; least: {_WEEKDAYS[least[0]]} {least[1]}:00 with {percent(least[2])}. "
+        "The table below has all numbers.",
         (WIDTH, 216),
         paint,
     )
@@ -204,10 +208,18 @@ def _stack(plot: Axes, row: int, device: DevicePart) -> None:
         plot.barh(row, share, left=left, height=0.68, **_fill(activity))
         if share >= _LEAST_LABELLED:
             plot.text(
-                left + share / 2, row, percent(share), ha="center", va="center", color=colour(f"on-{activity}"),
-                **({"bbox": {"facecolor": colour("unknown"), "edgecolor": "none", "pad": 2}}
-                   if activity == "unknown" else {}),
-            )  # fmt: skip
+                left + share / 2,
+                row,
+                percent(share),
+                ha="center",
+                va="center",
+                color=colour(f"on-{activity}"),
+                **(
+                    {"bbox": {"facecolor": colour("unknown"), "edgecolor": "none", "pad": 2}}
+                    if activity == "unknown"
+                    else {}
+                ),
+            )
         left += share
 
 

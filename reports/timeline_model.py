@@ -79,7 +79,7 @@ class TimelinePage:
     seconds: Mapping[str, float]
     """The seconds of each part (scheduler/time_breakdown.py), in its order; they add up to the whole."""
     intervals: Sequence[Interval]
-    """A job's are consecutive; a session's are its partition too. Of any number: what is too narrow is joined."""
+    """Consecutive, of any number: what is too narrow to be seen is joined."""
     timezone: str
     """IANA zone of the times shown."""
     made_at: float

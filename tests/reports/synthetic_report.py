@@ -41,9 +41,19 @@ from qwatch.telemetry.labels import ACTIVITIES
 ZONE = ZoneInfo("Europe/Paris")
 HOUR = 3600.0
 ACCOUNTS = (
-    "materials", "chemistry", "qml-group", "finance", "climate", "biology",
-    "astro", "teaching", "optimisation", "nuclear", "internal", "guest",
-)  # fmt: skip
+    "materials",
+    "chemistry",
+    "qml-group",
+    "finance",
+    "climate",
+    "biology",
+    "astro",
+    "teaching",
+    "optimisation",
+    "nuclear",
+    "internal",
+    "guest",
+)
 
 
 def at(year: int, month: int, day: int, hour: float = 0) -> float:
@@ -88,28 +98,48 @@ def a_day(chance: random.Random, begin: datetime, load: float, faults: float, ma
         seconds["unknown"] = 0.8 * HOUR
     seconds["idle"] = length - sum(seconds.values())
     return Day(
-        date=f"{begin:%Y-%m-%d}", begin=begin.timestamp(), end=end.timestamp(), seconds=seconds,
+        date=f"{begin:%Y-%m-%d}",
+        begin=begin.timestamp(),
+        end=end.timestamp(),
+        seconds=seconds,
         jobs=round(seconds["execute"] / 190),
-    )  # fmt: skip
+    )
 
 
 def a_series(
-    chance: random.Random, metric: str, unit: str, labels: Mapping[str, str], start: float, drift: float, sigma: float
+    chance: random.Random,
+    metric: str,
+    unit: str,
+    labels: Mapping[str, str],
+    start: float,
+    drift: float,
+    sigma: float,
 ) -> QualitySeries:
     """Return a quality that drifts, and is set back by a calibration each week."""
     points = [
         QualityPoint(
             at=moment,
-            value=start + drift * ((moment - BEGIN) % (7 * 24 * HOUR)) / (7 * 24 * HOUR) + chance.gauss(0, sigma),
+            value=start
+            + drift * ((moment - BEGIN) % (7 * 24 * HOUR)) / (7 * 24 * HOUR)
+            + chance.gauss(0, sigma),
             uncertainty=sigma,
         )
         for moment in (BEGIN + HOUR * (2 + 6 * index) for index in range(4 * 31))
     ]
     values = [point.value for point in points]
     return QualitySeries(
-        metric=metric, unit=unit, labels=labels, source="quality_job", points=points, count=len(points),
-        first=values[0], last=values[-1], least=min(values), greatest=max(values), mean=sum(values) / len(values),
-    )  # fmt: skip
+        metric=metric,
+        unit=unit,
+        labels=labels,
+        source="quality_job",
+        points=points,
+        count=len(points),
+        first=values[0],
+        last=values[-1],
+        least=min(values),
+        greatest=max(values),
+        mean=sum(values) / len(values),
+    )
 
 
 def a_device(qpu_id: str, seed: int, load: float, shot_rate: float) -> DevicePart:
@@ -122,30 +152,50 @@ def a_device(qpu_id: str, seed: int, load: float, shot_rate: float) -> DevicePar
     first, second = 6 + seed, 19 + seed
     incidents = [
         Incident(
-            qpu_id=qpu_id, begin=at(2026, 10, first, 10.3), end=at(2026, 10, first, 15.7), seconds=5.4 * HOUR,
+            qpu_id=qpu_id,
+            begin=at(2026, 10, first, 10.3),
+            end=at(2026, 10, first, 15.7),
+            seconds=5.4 * HOUR,
             cause="laser of the second trap out of lock",
         ),
         Incident(
-            qpu_id=qpu_id, begin=at(2026, 10, second, 2.1), end=at(2026, 10, second, 3.8), seconds=1.7 * HOUR,
+            qpu_id=qpu_id,
+            begin=at(2026, 10, second, 2.1),
+            end=at(2026, 10, second, 3.8),
+            seconds=1.7 * HOUR,
             cause="the device's API did not answer",
         ),
-    ]  # fmt: skip
+    ]
     windows = [
         PlannedWindow(
-            kind="calibration", begin=BEGIN + week * 7 * 24 * HOUR, end=BEGIN + (week * 7 * 24 + 1) * HOUR,
-            procedure="rabi_frequency", result="success", message="",
+            kind="calibration",
+            begin=BEGIN + week * 7 * 24 * HOUR,
+            end=BEGIN + (week * 7 * 24 + 1) * HOUR,
+            procedure="rabi_frequency",
+            result="success",
+            message="",
         )
         for week in range(5)
-    ]  # fmt: skip
+    ]
     windows.append(
         PlannedWindow(
-            kind="maintenance", begin=at(2026, 10, 13 + seed, 8), end=at(2026, 10, 13 + seed, 17), procedure=None,
-            result=None, message="Exchange of the rubidium dispenser",
+            kind="maintenance",
+            begin=at(2026, 10, 13 + seed, 8),
+            end=at(2026, 10, 13 + seed, 17),
+            procedure=None,
+            result=None,
+            message="Exchange of the rubidium dispenser",
         )
-    )  # fmt: skip
+    )
     heat = [
         [
-            min(max(load * (0.5 if weekday > 4 else 1) * (0.6 + 0.55 * math.sin((hour - 7) / 24 * 2 * math.pi)), 0), 1)
+            min(
+                max(
+                    load * (0.5 if weekday > 4 else 1) * (0.6 + 0.55 * math.sin((hour - 7) / 24 * 2 * math.pi)),
+                    0,
+                ),
+                1,
+            )
             * chance.uniform(0.85, 1.15)
             for hour in range(24)
         ]
@@ -160,18 +210,27 @@ def a_device(qpu_id: str, seed: int, load: float, shot_rate: float) -> DevicePar
         ("qpu.rabi_frequency", "Hz", {"channel": "rydberg_global"}, 2.004e6, -7e4, 6e3),
     )
     return DevicePart(
-        qpu_id=qpu_id, present_from=BEGIN, present_until=END, time=a_partition(seconds),
+        qpu_id=qpu_id,
+        present_from=BEGIN,
+        present_until=END,
+        time=a_partition(seconds),
         before=a_partition({name: value * chance.uniform(0.85, 1.02) for name, value in seconds.items()}),
         utilization_target=0.6,
         availability=Availability(
             ratio=1 - seconds["fault"] / (sum(seconds.values()) - seconds["unknown"] - seconds["maintenance"]),
-            target=0.985, incidents=incidents, mean_time_between_failures=(END - BEGIN) / 2,
+            target=0.985,
+            incidents=incidents,
+            mean_time_between_failures=(END - BEGIN) / 2,
             mean_time_to_repair=3.55 * HOUR,
         ),
-        days=days, heatmap=heat,
-        shots=Shots(requested=round(shots * 1.02), executed=shots, rate=shot_rate * 0.93, nominal_rate=shot_rate),
-        windows=windows, quality=[a_series(chance, *quality) for quality in qualities],
-    )  # fmt: skip
+        days=days,
+        heatmap=heat,
+        shots=Shots(
+            requested=round(shots * 1.02), executed=shots, rate=shot_rate * 0.93, nominal_rate=shot_rate
+        ),
+        windows=windows,
+        quality=[a_series(chance, *quality) for quality in qualities],
+    )
 
 
 def a_coverage(device: DevicePart) -> Coverage:
@@ -179,7 +238,9 @@ def a_coverage(device: DevicePart) -> Coverage:
     known = device.time.wall_seconds - device.time.seconds["unknown"]
     wrong = 1.0 if device.qpu_id == "FRESNEL" else 1.018
     return Coverage(
-        qpu_id=device.qpu_id, covered_seconds=known, ratio=known / device.time.wall_seconds,
+        qpu_id=device.qpu_id,
+        covered_seconds=known,
+        ratio=known / device.time.wall_seconds,
         gaps=[
             Gap(begin=at(2026, 10, 9, 3), end=at(2026, 10, 9, 3.8), reason="the daemon did not run"),
             Gap(begin=at(2026, 10, 22, 14), end=at(2026, 10, 22, 14.8), reason="the device was not asked"),
@@ -190,7 +251,7 @@ def a_coverage(device: DevicePart) -> Coverage:
             for name, value in device.time.seconds.items()
         ],
         comparison="The counters of the daemon that held the device's lease, over the whole period.",
-    )  # fmt: skip
+    )
 
 
 def some_quantiles(count: int, p50: float, spread: float) -> Quantiles:
@@ -210,12 +271,17 @@ def some_classes() -> list[ClassPart]:
     )
     return [
         ClassPart(
-            job_class=name, jobs=jobs, wait=some_quantiles(jobs, wait, 5.5), run=some_quantiles(jobs, 74.0, 3.4),
-            turnaround=some_quantiles(jobs, wait + 80, 5.0), objective_within=None if ratio is None else 3600.0,
-            objective_ratio=ratio, met_ratio=met,
+            job_class=name,
+            jobs=jobs,
+            wait=some_quantiles(jobs, wait, 5.5),
+            run=some_quantiles(jobs, 74.0, 3.4),
+            turnaround=some_quantiles(jobs, wait + 80, 5.0),
+            objective_within=None if ratio is None else 3600.0,
+            objective_ratio=ratio,
+            met_ratio=met,
         )
         for name, jobs, wait, ratio, met in rows
-    ]  # fmt: skip
+    ]
 
 
 def some_groups(names: list[str], busy: float, targets: Mapping[str, float], rate: float | None) -> list[Group]:
@@ -224,13 +290,18 @@ def some_groups(names: list[str], busy: float, targets: Mapping[str, float], rat
     total = sum(weights)
     return [
         Group(
-            name=name, jobs=round(13066 * weight / total), failed=round(400 * weight / total),
-            shots=round(4e8 * weight / total), busy_seconds=busy * weight / total, share=weight / total,
-            target_share=targets.get(name), mean_wait=300.0 + 37 * index,
+            name=name,
+            jobs=round(13066 * weight / total),
+            failed=round(400 * weight / total),
+            shots=round(4e8 * weight / total),
+            busy_seconds=busy * weight / total,
+            share=weight / total,
+            target_share=targets.get(name),
+            mean_wait=300.0 + 37 * index,
             cost=None if rate is None else busy * weight / total / HOUR * rate,
         )
         for index, (name, weight) in enumerate(zip(names, weights, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def some_statements(groups: list[Group]) -> list[Statement]:
@@ -240,26 +311,37 @@ def some_statements(groups: list[Group]) -> list[Statement]:
         parts = (("production", 0.82, 420.0), ("test", 0.18, 210.0))
         lines = [
             StatementLine(
-                job_class=name, jobs=round(group.jobs * share), busy_seconds=group.busy_seconds * share, rate=rate,
+                job_class=name,
+                jobs=round(group.jobs * share),
+                busy_seconds=group.busy_seconds * share,
+                rate=rate,
                 cost=group.busy_seconds * share / HOUR * rate,
             )
             for name, share, rate in parts
-        ]  # fmt: skip
+        ]
         corrections = [
             Correction(
-                number=17, at=at(2026, 10, 21, 11), applies_at=at(2026, 10, 7, 10), job="10442",
-                busy_seconds=-1.25 * HOUR, cost=-525.0, reason="the laser was out of lock: results without use",
+                number=17,
+                at=at(2026, 10, 21, 11),
+                applies_at=at(2026, 10, 7, 10),
+                job="10442",
+                busy_seconds=-1.25 * HOUR,
+                cost=-525.0,
+                reason="the laser was out of lock: results without use",
                 made_by="operator",
             )
-        ]  # fmt: skip
+        ]
         mine = corrections if index == 0 else []
         found.append(
             Statement(
-                account=group.name, currency="EUR", lines=lines, corrections=mine,
+                account=group.name,
+                currency="EUR",
+                lines=lines,
+                corrections=mine,
                 busy_seconds=sum(line.busy_seconds for line in lines) + sum(item.busy_seconds for item in mine),
                 total=sum(line.cost for line in lines) + sum(item.cost for item in mine),
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -267,14 +349,24 @@ def some_sessions(busy: float) -> SessionPart:
     """Return sessions that held a device for much longer than they used it."""
     uses = [
         SessionUse(
-            session=f"s-{4100 + index * 37}", user=f"user{index:02}", account=ACCOUNTS[index % 12],
-            qpu_id=("FRESNEL", "ORION")[index % 2], slurm_job_id=None if index == 3 else str(88120 + index * 311),
-            held_seconds=(9.5 - index) * HOUR, busy_seconds=(40 + 90 * index) * 1.0, jobs=1 + index * 4,
+            session=f"s-{4100 + index * 37}",
+            user=f"user{index:02}",
+            account=ACCOUNTS[index % 12],
+            qpu_id=("FRESNEL", "ORION")[index % 2],
+            slurm_job_id=None if index == 3 else str(88120 + index * 311),
+            held_seconds=(9.5 - index) * HOUR,
+            busy_seconds=(40 + 90 * index) * 1.0,
+            jobs=1 + index * 4,
         )
         for index in range(8)
-    ]  # fmt: skip
+    ]
     return SessionPart(
-        sessions=2411, held_seconds=busy * 1.62, busy_seconds=busy, ratio=1 / 1.62, least_efficient=uses, note=""
+        sessions=2411,
+        held_seconds=busy * 1.62,
+        busy_seconds=busy,
+        ratio=1 / 1.62,
+        least_efficient=uses,
+        note="",
     )
 
 
@@ -282,20 +374,45 @@ def some_anomalies() -> list[Anomaly]:
     """Return an hour, a user and a job that are far outside their past."""
     return [
         Anomaly(
-            kind="hour", subject="FRESNEL", at=at(2026, 10, 14, 11), measure="jobs", unit="count", value=412.0,
-            usual=21.0, spread=8.9, score=43.9, sample=168,
+            kind="hour",
+            subject="FRESNEL",
+            at=at(2026, 10, 14, 11),
+            measure="jobs",
+            unit="count",
+            value=412.0,
+            usual=21.0,
+            spread=8.9,
+            score=43.9,
+            sample=168,
             text="412 jobs were submitted in one hour; in such hours it is usually 21.",
         ),
         Anomaly(
-            kind="user", subject="user07", at=None, measure="failed jobs", unit="ratio", value=0.61, usual=0.03,
-            spread=0.02, score=29.0, sample=41, text="61 % of this user's jobs failed; usually 3 % do.",
+            kind="user",
+            subject="user07",
+            at=None,
+            measure="failed jobs",
+            unit="ratio",
+            value=0.61,
+            usual=0.03,
+            spread=0.02,
+            score=29.0,
+            sample=41,
+            text="61 % of this user's jobs failed; usually 3 % do.",
         ),
         Anomaly(
-            kind="job", subject="10981", at=at(2026, 10, 27, 4.2), measure="run", unit="seconds", value=9120.0,
-            usual=81.0, spread=44.0, score=205.4, sample=1200,
+            kind="job",
+            subject="10981",
+            at=at(2026, 10, 27, 4.2),
+            measure="run",
+            unit="seconds",
+            value=9120.0,
+            usual=81.0,
+            spread=44.0,
+            score=205.4,
+            sample=1200,
             text="Ran for 2.5 h; jobs of its class usually run for 81 s.",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def some_trends(devices: list[DevicePart], jobs: int) -> list[Trend]:
@@ -303,52 +420,89 @@ def some_trends(devices: list[DevicePart], jobs: int) -> list[Trend]:
     device = devices[0]
     assert device.before is not None
     return [
-        Trend(
-            name="utilization", unit="ratio", now=device.time.utilization, before=device.before.utilization
-        ),
+        Trend(name="utilization", unit="ratio", now=device.time.utilization, before=device.before.utilization),
         Trend(name="jobs", unit="count", now=float(jobs), before=11804.0),
         Trend(name="wait p90, production", unit="seconds", now=2255.0, before=1830.0),
         Trend(name="shot rate", unit="hertz", now=device.shots.rate, before=device.shots.rate),
         Trend(name="users", unit="count", now=63.0, before=None),
-    ]  # fmt: skip
+    ]
 
 
-def a_month(devices: int = 2, groups: int = 12, made: datetime = datetime(2026, 11, 2, 7, 30, tzinfo=UTC)) -> Report:
+def a_month(
+    devices: int = 2, groups: int = 12, made: datetime = datetime(2026, 11, 2, 7, 30, tzinfo=UTC)
+) -> Report:
     """Return the report of October 2026, in which clocks go back in Paris, of so many devices and accounts."""
     names = ["FRESNEL", "ORION", *(f"ORION-{number}" for number in range(2, devices))][:devices]
-    parts = [a_device(name, 1 + i % 3, (0.86, 0.55, 0.7)[i % 3], (4.0, 50.0, 10.0)[i % 3]) for i, name in enumerate(names)]
+    parts = [
+        a_device(name, 1 + i % 3, (0.86, 0.55, 0.7)[i % 3], (4.0, 50.0, 10.0)[i % 3])
+        for i, name in enumerate(names)
+    ]
     busy = sum(part.time.seconds["execute"] for part in parts)
     accounts = [*ACCOUNTS, *(f"account-{number:04}" for number in range(12, groups))][:groups]
-    listed = some_groups(accounts, busy, {"materials": 0.25, "chemistry": 0.25, "qml-group": 0.1, "climate": 0.15}, 400.0)
+    listed = some_groups(
+        accounts, busy, {"materials": 0.25, "chemistry": 0.25, "qml-group": 0.1, "climate": 0.15}, 400.0
+    )
     users = some_groups([f"user{number:02}" for number in range(20)], busy * 0.8, {}, None)
     others = Group(
-        name="43 others", jobs=1213, failed=22, shots=6 * 10**7, busy_seconds=busy * 0.2, share=0.2, target_share=None,
-        mean_wait=455.0, cost=None,
-    )  # fmt: skip
+        name="43 others",
+        jobs=1213,
+        failed=22,
+        shots=6 * 10**7,
+        busy_seconds=busy * 0.2,
+        share=0.2,
+        target_share=None,
+        mean_wait=455.0,
+        cost=None,
+    )
     endings = (
-        ("DONE", "none", 12310), ("ERROR", "user_error", 402), ("ERROR", "device_error", 131),
-        ("CANCELED", "user", 188), ("ERROR", "timeout", 35),
-    )  # fmt: skip
+        ("DONE", "none", 12310),
+        ("ERROR", "user_error", 402),
+        ("ERROR", "device_error", 131),
+        ("CANCELED", "user", 188),
+        ("ERROR", "timeout", 35),
+    )
     jobs = sum(number for _, _, number in endings)
     return Report(
-        site="Centre for Hybrid Computing", version="0.1.0", made_at=made.timestamp(), took_seconds=2.14,
-        period=PERIOD, previous=PREVIOUS, sources=["qwatch"],
+        site="Centre for Hybrid Computing",
+        version="0.1.0",
+        made_at=made.timestamp(),
+        took_seconds=2.14,
+        period=PERIOD,
+        previous=PREVIOUS,
+        sources=["qwatch"],
         notes=["Of programs that ran before the upgrade of 2026-10-02 the SDK is not known."],
-        coverage=[a_coverage(part) for part in parts], devices=parts, jobs=jobs,
+        coverage=[a_coverage(part) for part in parts],
+        devices=parts,
+        jobs=jobs,
         endings=[Ending(state=s, reason=r, jobs=n, share=n / jobs) for s, r, n in endings],
-        possible_doubles=3, classes=some_classes(),
-        breakdown=Breakdown(by="sdk", groups=some_groups(["pulser", "qiskit", "cudaq", "not told"], busy, {}, 400.0), others=None, count=4),
+        possible_doubles=3,
+        classes=some_classes(),
+        breakdown=Breakdown(
+            by="sdk",
+            groups=some_groups(["pulser", "qiskit", "cudaq", "not told"], busy, {}, 400.0),
+            others=None,
+            count=4,
+        ),
         top_users=Breakdown(
             by="user", groups=[_scaled(group, 0.8) for group in users], others=others, count=63
         ),
         top_accounts=Breakdown(by="account", groups=listed, others=None, count=len(listed)),
-        sessions=some_sessions(busy), trends=some_trends(parts, jobs), anomalies=some_anomalies(),
+        sessions=some_sessions(busy),
+        trends=some_trends(parts, jobs),
+        anomalies=some_anomalies(),
         statements=some_statements(listed),
-    )  # fmt: skip
+    )
 
 
 def _scaled(group: Group, factor: float) -> Group:
     return Group(
-        name=group.name, jobs=group.jobs, failed=group.failed, shots=group.shots, busy_seconds=group.busy_seconds,
-        share=group.share * factor, target_share=None, mean_wait=group.mean_wait, cost=group.cost,
-    )  # fmt: skip
+        name=group.name,
+        jobs=group.jobs,
+        failed=group.failed,
+        shots=group.shots,
+        busy_seconds=group.busy_seconds,
+        share=group.share * factor,
+        target_share=None,
+        mean_wait=group.mean_wait,
+        cost=group.cost,
+    )
