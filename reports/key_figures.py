@@ -70,8 +70,8 @@ def availability(parts: Iterable[TimePartition]) -> float | None:
 
 
 def busy(parts: Iterable[TimePartition]) -> float | None:
-    """Return the busy time; None without a device."""
-    listed = list(parts)
+    """Return the busy time; None if no device was there for any time."""
+    listed = [part for part in parts if part.wall_seconds > 0]
     return sum(part.seconds.get("execute", 0.0) for part in listed) if listed else None
 
 

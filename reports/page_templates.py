@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,7 @@ _SHORT = {"sdk", "qpu", "qa"}
 _FOLDER = Path(__file__).parent / "templates"
 
 
+@lru_cache(maxsize=4)
 def environment(zone: ZoneInfo) -> Environment:
     """Return the templates, in which moments are told in ``zone``."""
     made = Environment(

@@ -18,6 +18,8 @@ need slurmctld slurmctld
 need slurmd slurmd
 need squeue slurm-client
 need psql postgresql
+need chromium chromium
+need pdftotext poppler-utils
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -505,4 +506,99 @@ def _scaled(group: Group, factor: float) -> Group:
         target_share=None,
         mean_wait=group.mean_wait,
         cost=group.cost,
+    )
+
+
+def an_empty_report() -> Report:
+    """Return the report of a store without any device or job."""
+    nothing = Breakdown(by="user", groups=[], others=None, count=0)
+    return Report(
+        site="",
+        version="0.1.0",
+        made_at=END,
+        took_seconds=0.01,
+        period=PERIOD,
+        previous=PREVIOUS,
+        sources=[],
+        notes=[],
+        coverage=[],
+        devices=[],
+        jobs=0,
+        endings=[],
+        possible_doubles=0,
+        classes=[],
+        breakdown=nothing,
+        top_users=nothing,
+        top_accounts=nothing,
+        sessions=SessionPart(
+            sessions=0, held_seconds=0.0, busy_seconds=0.0, ratio=None, least_efficient=[], note=""
+        ),
+        trends=[],
+        anomalies=[],
+        statements=None,
+    )
+
+
+def nothing_known() -> Report:
+    """Return a report of a device and a class of which nothing is known that may be not known."""
+    device = DevicePart(
+        qpu_id="FRESNEL",
+        present_from=END,
+        present_until=END,
+        time=a_partition({}),
+        before=None,
+        utilization_target=None,
+        availability=Availability(
+            ratio=None,
+            target=None,
+            incidents=[],
+            mean_time_between_failures=None,
+            mean_time_to_repair=None,
+        ),
+        days=[],
+        heatmap=[[None] * 24 for _ in range(7)],
+        shots=Shots(requested=0, executed=0, rate=None, nominal_rate=None),
+        windows=[PlannedWindow(kind="drain", begin=BEGIN, end=None, procedure=None, result=None, message="")],
+        quality=[],
+    )
+    unknown = Quantiles(count=0, p50=None, p90=None, p99=None, mean=None, greatest=None)
+    job_class = ClassPart(
+        job_class="test",
+        jobs=0,
+        wait=unknown,
+        run=unknown,
+        turnaround=unknown,
+        objective_within=3600.0,
+        objective_ratio=0.9,
+        met_ratio=None,
+    )
+    group = Group(
+        name="ada",
+        jobs=0,
+        failed=0,
+        shots=0,
+        busy_seconds=0.0,
+        share=0.0,
+        target_share=None,
+        mean_wait=None,
+        cost=None,
+    )
+    return replace(
+        an_empty_report(),
+        devices=[device],
+        coverage=[
+            Coverage(
+                qpu_id="FRESNEL",
+                covered_seconds=0.0,
+                ratio=0.0,
+                gaps=[],
+                gaps_left_out=3,
+                differences=None,
+                comparison="There are no counters.",
+            )
+        ],
+        classes=[job_class],
+        top_users=Breakdown(by="user", groups=[group], others=None, count=1),
+        trends=[Trend(name="utilization", unit="ratio", now=None, before=None)],
+        statements=[],
     )
