@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from .model import Coverage, Difference, Report, TimePartition
-from .number_format import change, count, hours, percent, points
+from .number_format import SPACE, change, count, hours, percent, points
 
 _TOLERANCE_RATIO = 0.01
 _TOLERANCE_SECONDS = 60.0
@@ -28,23 +28,33 @@ class KeyFigure:
 
 
 def key_figures(report: Report) -> list[KeyFigure]:
-    """Return the figures over all devices of a report."""
+    """Return the figures over all devices of a report; the past is that of the trends, where they tell it."""
     now = [device.time for device in report.devices]
     before = [device.before for device in report.devices if device.before is not None]
+    past = {trend.name: trend.before for trend in report.trends}
+    targets = [device.availability.target for device in report.devices]
+    available = "utilization of the available time"
     return [
-        _ratio("Utilization", utilization(now), utilization(before), _common(_utilization_targets(report))),
         _ratio(
-            "Utilization of the available time", utilization_of_available(now), utilization_of_available(before)
+            "Utilization",
+            utilization(now),
+            past.get("utilization", utilization(before)),
+            _common(device.utilization_target for device in report.devices),
+        ),
+        _ratio(
+            "Utilization of the available time",
+            utilization_of_available(now),
+            past.get(available, utilization_of_available(before)),
         ),
         _ratio(
             "Availability",
             availability(now),
-            availability(before),
-            _common(device.availability.target for device in report.devices),
+            past.get("availability", availability(before)),
+            _common(targets),
         ),
-        _amount("Busy time", busy(now), busy(before), lambda seconds: f"{hours(seconds)} h"),
-        _trend(report, "Jobs", ("jobs",), float(report.jobs) if report.devices or report.jobs else None),
-        _trend(report, "Jobs done", ("success", "done"), _done(report)),
+        _amount("Busy time", busy(now), busy(before), lambda seconds: f"{hours(seconds)}{SPACE}h"),
+        _amount("Jobs", float(report.jobs), past.get("jobs"), count),
+        _ratio("Failed jobs", _failed(report), past.get("failed jobs / jobs")),
     ]
 
 
@@ -122,29 +132,9 @@ def _amount(name: str, now: float | None, before: float | None, shown: Callable[
     )
 
 
-def _trend(report: Report, name: str, words: tuple[str, ...], now: float | None) -> KeyFigure:
-    """Return a figure with the past of the trend that has its name and its value."""
-    ratio = "done" in words
-    found = next(
-        (
-            trend
-            for trend in report.trends
-            if any(word in trend.name.lower() for word in words)
-            and (trend.unit == ("ratio" if ratio else "count"))
-            and trend.now == now
-        ),
-        None,
-    )
-    before = None if found is None else found.before
-    return _ratio(name, now, before) if ratio else _amount(name, now, before, count)
-
-
-def _done(report: Report) -> float | None:
-    return _quotient(sum(item.jobs for item in report.endings if item.state.upper() == "DONE"), report.jobs)
-
-
-def _utilization_targets(report: Report) -> Iterable[float | None]:
-    return (device.utilization_target for device in report.devices)
+def _failed(report: Report) -> float | None:
+    failed = (item for item in report.endings if item.state.upper() == "ERROR" and item.reason != "user_error")
+    return _quotient(sum(item.jobs for item in failed), report.jobs)
 
 
 def _common(targets: Iterable[float | None]) -> float | None:

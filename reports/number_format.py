@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 NOT_KNOWN = "not known"
-THIN = "\u202f"
-"""A narrow space that does not break."""
+THIN, SPACE = "\u202f", "\u00a0"
+"""Between thousands, and before a unit; neither breaks."""
 MINUS = "\u2212"
 _LENGTHS = ((9.95, 1, 1, "s"), (99.5, 1, 0, "s"), (600, 60, 1, "min"), (3600, 60, 0, "min"))
 """Below each length of time: the seconds of its unit, the digits after the point, and the unit."""
@@ -19,19 +19,19 @@ _LENGTHS = ((9.95, 1, 1, "s"), (99.5, 1, 0, "s"), (600, 60, 1, "min"), (3600, 60
 
 def count(value: float) -> str:
     """Return a whole number: 1 234 567."""
-    return _signed(f"{round(value):,}")
+    return _signed(f"{value:z,.0f}")
 
 
 def decimal(value: float, digits: int = 1) -> str:
     """Return a number with so many digits after the point."""
-    return _signed(f"{value:,.{digits}f}")
+    return _signed(f"{value:z,.{digits}f}")
 
 
 def hours(seconds: float) -> str:
     """Return seconds as hours, with digits enough that a little is never nothing."""
     value = seconds / 3600
     if value and abs(value) < 0.0001:
-        return f"<{THIN}0.0001"
+        return f"<{SPACE}0.0001"
     return decimal(value, 2 if abs(value) >= 0.005 or value == 0 else 4)
 
 
@@ -39,20 +39,20 @@ def duration(seconds: float) -> str:
     """Return a length of time in the unit that suits it."""
     size = abs(seconds)
     if size == 0:
-        return f"0{THIN}s"
+        return f"0{SPACE}s"
     if size < 0.0995:
-        return f"{decimal(seconds * 1000, 0 if size >= 0.00995 else 1)}{THIN}ms"
+        return f"{decimal(seconds * 1000, 0 if size >= 0.00995 else 1)}{SPACE}ms"
     for limit, factor, digits, unit in _LENGTHS:
         if size < limit:
-            return f"{decimal(seconds / factor, digits)}{THIN}{unit}"
+            return f"{decimal(seconds / factor, digits)}{SPACE}{unit}"
     whole = seconds % 3600 == 0 or size >= 100 * 3600
-    return f"{decimal(seconds / 3600, 0 if whole else 1)}{THIN}h"
+    return f"{decimal(seconds / 3600, 0 if whole else 1)}{SPACE}h"
 
 
 def offset(seconds: float) -> str:
     """Return a time after the begin of something, in seconds, or as hours:minutes:seconds."""
     if abs(seconds) < 1000:
-        return f"{decimal(seconds, 3)}{THIN}s"
+        return f"{decimal(seconds, 3)}{SPACE}s"
     whole = round(abs(seconds))
     minutes = f"{whole // 60 % 60:02}:{whole % 60:02}"
     return f"{MINUS if seconds < 0 else ''}{whole // 3600}:{minutes}"
@@ -63,22 +63,22 @@ def percent(ratio: float, digits: int = 1) -> str:
     least = 10.0**-digits
     value = ratio * 100
     if 0 < value < least / 2:
-        return f"<{THIN}{least:.{digits}f}{THIN}%"
+        return f"<{SPACE}{least:.{digits}f}{SPACE}%"
     if 100 - least / 2 <= value < 100:
-        return f">{THIN}{100 - least:.{digits}f}{THIN}%"
-    return f"{decimal(value, digits)}{THIN}%"
+        return f">{SPACE}{100 - least:.{digits}f}{SPACE}%"
+    return f"{decimal(value, digits)}{SPACE}%"
 
 
 def points(ratio: float) -> str:
     """Return the difference of two ratios in percentage points, with its sign."""
     value = round(ratio * 100, 1)
-    return f"{_sign(value)}{decimal(value + 0.0)} points"
+    return f"{_sign(value)}{decimal(value + 0.0)}{SPACE}points"
 
 
 def change(ratio: float) -> str:
     """Return a relative change in percent, with its sign."""
     value = round(ratio * 100, 1)
-    return f"{_sign(value)}{decimal(value + 0.0)}{THIN}%"
+    return f"{_sign(value)}{decimal(value + 0.0)}{SPACE}%"
 
 
 def hertz(value: float) -> str:
@@ -86,14 +86,14 @@ def hertz(value: float) -> str:
     size = abs(value)
     for factor, unit in ((1e9, "GHz"), (1e6, "MHz"), (1e3, "kHz")):
         if size >= factor:
-            return f"{significant(value / factor)}{THIN}{unit}"
-    return f"{significant(value)}{THIN}Hz"
+            return f"{significant(value / factor)}{SPACE}{unit}"
+    return f"{significant(value)}{SPACE}Hz"
 
 
 def significant(value: float, digits: int = 4) -> str:
     """Return a number with so many significant digits, and no exponent where it can be helped."""
     if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
+        return f"{value:zg}"
     places = digits - 1 - math.floor(math.log10(abs(value)))
     if places > 8:
         return _signed(f"{value:.{digits - 1}e}")
@@ -107,19 +107,19 @@ def in_unit(value: float, unit: str) -> str:
             return percent(value, 2) if abs(value) < 0.1 else percent(value)
         case "seconds" | "s":
             return (
-                duration(value) if abs(value) >= 0.01 or value == 0 else f"{significant(value * 1e6)}{THIN}µs"
+                duration(value) if abs(value) >= 0.01 or value == 0 else f"{significant(value * 1e6)}{SPACE}µs"
             )
         case "hertz" | "Hz":
             return hertz(value)
         case "count":
             return count(value) if value == round(value) else decimal(value)
         case _:
-            return f"{significant(value)}{THIN}{unit}".rstrip()
+            return f"{significant(value)}{SPACE}{unit}".rstrip()
 
 
 def money(value: float, currency: str) -> str:
     """Return an amount with its currency."""
-    return f"{decimal(value, 2)}{THIN}{currency}"
+    return f"{decimal(value, 2)}{SPACE}{currency}"
 
 
 def moment(at: float, zone: ZoneInfo, seconds: bool = False) -> str:

@@ -30,7 +30,7 @@ def environment(zone: ZoneInfo) -> Environment:
     )
     made.filters.update(_filters(zone))
     made.globals |= {
-        "thin": number_format.THIN,
+        "space": number_format.SPACE,
         "points": number_format.points,
         "money": number_format.money,
         "in_unit": lambda value, unit: raw(lambda number: number_format.in_unit(number, unit))(value),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from .model import DevicePart, Period, QualityPoint, QualitySeries
-from .number_format import MINUS, THIN, in_unit
+from .number_format import MINUS, SPACE, in_unit
 from .svg_drawing import Plot, axes, colour, draw
 
 if TYPE_CHECKING:
@@ -148,6 +148,6 @@ def _locator() -> Locator:
 
 def _formatter(unit: str) -> Callable[[float, float], str]:
     def shown(value: float, _: float) -> str:
-        return f"{f'{value:.6g}'.replace('-', MINUS)}{THIN}{unit}"
+        return f"{f'{value:.6g}'.replace('-', MINUS)}{SPACE}{unit}"
 
     return shown

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from ..scheduler.time_breakdown import CLASSICAL, DEVICE, DISPATCH, FETCH, IDLE, QUEUE
-from .number_format import THIN, duration
+from .number_format import SPACE, duration
+from .page_colours import EDGES
 from .page_templates import css_text, environment
 from .timeline_model import TimelinePage
 
@@ -75,6 +76,8 @@ class _Lane:
 
     name: str
     role: str
+    edge: str
+    """Role of the colour of its edge, or empty."""
     y: float
     bars: Sequence[_Bar]
     total: str
@@ -125,6 +128,7 @@ def _drawing(page: TimelinePage) -> _Drawing:
         _Lane(
             name=name,
             role=role,
+            edge="page" if name == _PHASES else EDGES.get(role, ""),
             y=_TOP + index * _LANE,
             bars=_bars(page, list(spans), name),
             total=duration(seconds),
@@ -200,5 +204,5 @@ def _ticks(page: TimelinePage) -> list[tuple[float, str]]:
 def _tick_name(seconds: float, length: float) -> str:
     for limit, factor, unit in ((0.5, 1e-3, "ms"), (600.0, 1.0, "s"), (10800.0, 60.0, "min")):
         if length <= limit:
-            return f"{seconds / factor:.6g}{THIN}{unit}"
-    return f"{seconds / 3600:.6g}{THIN}h"
+            return f"{seconds / factor:.6g}{SPACE}{unit}"
+    return f"{seconds / 3600:.6g}{SPACE}h"

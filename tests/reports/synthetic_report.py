@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from qwatch.reports.key_figures import utilization
 from qwatch.reports.model import (
     Anomaly,
     Availability,
@@ -418,13 +419,13 @@ def some_anomalies() -> list[Anomaly]:
 
 def some_trends(devices: list[DevicePart], jobs: int) -> list[Trend]:
     """Return the usual figures, one of them without a past."""
-    device = devices[0]
-    assert device.before is not None
+    now, before = [item.time for item in devices], [item.before for item in devices if item.before]
     return [
-        Trend(name="utilization", unit="ratio", now=device.time.utilization, before=device.before.utilization),
+        Trend(name="utilization", unit="ratio", now=utilization(now), before=utilization(before)),
         Trend(name="jobs", unit="count", now=float(jobs), before=11804.0),
+        Trend(name="failed jobs / jobs", unit="ratio", now=166 / jobs, before=0.021),
         Trend(name="wait p90, production", unit="seconds", now=2255.0, before=1830.0),
-        Trend(name="shot rate", unit="hertz", now=device.shots.rate, before=device.shots.rate),
+        Trend(name="shot rate", unit="hertz", now=devices[0].shots.rate, before=devices[0].shots.rate),
         Trend(name="users", unit="count", now=63.0, before=None),
     ]
 
