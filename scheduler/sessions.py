@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,12 @@ from .tables import OPEN_SESSION, UNFINISHED, jobs, sessions
 
 # Made once, for it is executed with each submission.
 _BY_TOKEN = select(sessions).where(sessions.c.token_sha256 == bindparam("token_sha256"))
+
+_LARGEST_NUMBER = 2**31 - 1
+_MOST_BOUND = 500
+"""Parameters of one statement, well below what any database takes."""
+
+_SLACK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,55 @@ def by_id(connection: Connection, session_id: int) -> Session:
     return _session(connection.execute(select(sessions).where(sessions.c.id == session_id)).one())
 
 
+def by_id_or_none(connection: Connection, number: int) -> Session | None:
+    """Return the session with this number, or None."""
+    if not 0 < number <= _LARGEST_NUMBER:
+        return None
+    row = connection.execute(select(sessions).where(sessions.c.id == number)).first()
+    return None if row is None else _session(row)
+
+
+def of_user_begun(
+    connection: Connection,
+    uid: int,
+    begin: float,
+    end: float,
+    before: int | None = None,
+    limit: int | None = None,
+    qpu_id: str | None = None,
+) -> list[Session]:
+    """Return a user's sessions that began from ``begin`` to before ``end`` (Unix seconds), newest first.
+
+    At most ``limit`` of them, with numbers below ``before``; of one device, if one is named.
+    """
+    beyond = min(_first_begun_after(connection, end + _SLACK_SECONDS), before or _LARGEST_NUMBER)
+    query = (
+        select(sessions)
+        .where(
+            sessions.c.id >= _first_begun_after(connection, begin - _SLACK_SECONDS),
+            sessions.c.id < beyond,
+            sessions.c.created_at >= begin,
+            sessions.c.created_at < end,
+            sessions.c.uid == uid,
+        )
+        .order_by(sessions.c.id.desc())
+        .limit(limit)
+    )
+    if qpu_id is not None:
+        query = query.where(sessions.c.qpu_id == qpu_id)
+    return [_session(row) for row in connection.execute(query)]
+
+
+def with_numbers(connection: Connection, numbers: Collection[int]) -> list[Session]:
+    """Return the sessions with these numbers, in no order; what there is not is left out."""
+    wanted = sorted(numbers)
+    found: list[Session] = []
+    for first in range(0, len(wanted), _MOST_BOUND):
+        some = sessions.c.id.in_(wanted[first : first + _MOST_BOUND])
+        found += [_session(row) for row in connection.execute(select(sessions).where(some))]
+    return found
+
+
 def end(connection: Connection, session_id: int, at: float, outcome: str) -> bool:
     """End a session, ``outcome`` being released, expired or revoked; return False if it had ended before."""
     result = connection.execute(
@@ -131,6 +187,26 @@ def active(connection: Connection) -> dict[str, int]:
         select(sessions.c.qpu_id, func.count()).where(sessions.c.ended_at.is_(None)).group_by(sessions.c.qpu_id)
     )
     return {row[0]: row[1] for row in rows}
+
+
+def _first_begun_after(connection: Connection, moment: float) -> int:
+    """Return the number below which sessions began before ``moment`` (Unix seconds).
+
+    Found by halving: sessions have no index by time, and are numbered in the order of their begin, but
+    for transactions that overlap.
+    """
+    low, high = 1, newest(connection) + 1
+    while low < high:
+        middle = (low + high) // 2
+        # A number may have been given up; the next one above it tells.
+        began = connection.execute(
+            select(sessions.c.created_at).where(sessions.c.id >= middle).order_by(sessions.c.id).limit(1)
+        ).scalar_one_or_none()
+        if began is None or began >= moment:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 def _session(row: Row[Any]) -> Session:
