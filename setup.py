@@ -11,6 +11,7 @@ ROOMS = [
     "alerts",
     "cli",
     "collectors",
+    "compose",
     "daemon",
     "dashboards",
     "emulator",
