@@ -61,6 +61,7 @@ setup(
             "*.css",
             "*.js",
             "*.tmpl",
+            "Containerfile",
         ]
     },
 )
