@@ -77,15 +77,38 @@ def up(
     qpu_port: Annotated[
         int, typer.Option("--qpu-port", help="wanted port of the emulated QPU", max=65535)
     ] = 8005,
+    bin_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--bin-dir",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="where Prometheus, Grafana, … are looked for first, before PATH",
+        ),
+    ] = None,
+    no_engines: Annotated[
+        bool, typer.Option("--no-engines", help="leave Prometheus, Grafana, … out, installed or not")
+    ] = False,
 ) -> None:
-    """Start everything on this machine: an emulated QPU, the daemon, and a real hybrid workload."""
+    """Start everything on this machine: an emulated QPU, the daemon, a workload, and the engines found."""
     if auth not in ("auto", "munge", "local"):
         raise typer.BadParameter(f"{auth!r} is not auto, munge or local", param_hint="--auth")
     _needs("up", "alembic", "fastapi", "pulser_simulation")
     from ..daemon.local_stack.stack import StackOptions
     from .up import run_up
 
-    options = StackOptions(data_dir, not no_demo, shot_rate, qpu_port, api_port, metrics_port, auth)
+    options = StackOptions(
+        data_dir,
+        not no_demo,
+        shot_rate,
+        qpu_port,
+        api_port,
+        metrics_port,
+        auth,
+        engines=not no_engines,
+        engine_folder=bin_dir,
+    )
     raise typer.Exit(run_up(options, seconds))
 
 
