@@ -33,7 +33,7 @@ def compared(connection: Connection) -> None:
 
 
 def asked(by: UsageKey | None, qpu_id: str | None = None) -> UsageQuestion:
-    return UsageQuestion(uid=1000, begin=1.0, end=9e5, now=8e5, zone=UTC, lookback=5.0, by=by, qpu_id=qpu_id)
+    return UsageQuestion(uid=1000, begin=1.0, end=9e5, now=8e5, zone=UTC, by=by, qpu_id=qpu_id)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def asked(by: UsageKey | None, qpu_id: str | None = None) -> UsageQuestion:
         *(lambda connection, by=by: usage_of(connection, asked(by)) for by in (None, *get_args(UsageKey))),
         lambda connection: usage_of(connection, asked("session", "EMU")),
         lambda connection: own_sessions.own_sessions(connection, 1000, 1.0, 2.0, 20),
-        lambda connection: own_sessions.of_slurm_job(connection, 1000, "77", 9.0, 5.0),
+        lambda connection: own_sessions.of_slurm_job(connection, 1000, "77"),
         lambda connection: own_sessions.with_use(connection, 1000, [SESSION]),
         lambda connection: sessions.with_numbers(connection, {1, 2}),
         lambda connection: session_timeline_of(connection, 1, 1000, 9.0, lambda _job: None),

@@ -1,4 +1,4 @@
-"""Corrections of the ledger, what Slurm told of its jobs, and indexes of waiting jobs and of a user's own rows."""
+"""Corrections of the ledger, what Slurm told of its jobs, indexes of waiting jobs and of a user's rows."""
 
 from __future__ import annotations
 
