@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
 
 
 def offset(seconds: float, whole: float = 0.0) -> str:
-    """Return a time after the begin of something that takes ``whole`` seconds, in one form for all of its times.
+    """Return a time after the begin of something that takes ``whole`` seconds: in one form for all its times.
 
     In seconds, or as hours:minutes:seconds.
     """
