@@ -108,6 +108,8 @@ def test_what_is_not_known_is_said_and_never_drawn(
     assert page.evaluate(STRUCTURE) == []
     assert page.locator("svg").count() == 0
     assert page.locator("#summary .not-known").count() >= 3
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     text = page.locator("body").inner_text()
     assert re.findall(r"\b(None|nan|inf)\b", text) == []
 
