@@ -17,7 +17,7 @@ from ...telemetry.instruments import Instruments
 from ..errors import SchedulerError, UnavailableError
 from ..scheduler import Scheduler
 from ..session_summaries import SessionSummaries
-from . import admin_routes, device_routes, job_routes, session_routes, summary_routes
+from . import admin_routes, device_routes, job_routes, ledger_routes, session_routes, summary_routes
 from .identity import Authenticator
 from .local_authentication import LocalAuthenticator
 from .messages import ErrorReply
@@ -54,6 +54,7 @@ def create_api(scheduler: Scheduler, authenticator: Authenticator, admin_socket:
         for part in (job_routes, session_routes, summary_routes, device_routes):
             application.include_router(part.router, prefix=prefix, include_in_schema=prefix == "")
     application.include_router(admin_routes.router)
+    application.include_router(ledger_routes.router)
     return _measured(application, scheduler)
 
 
@@ -61,6 +62,7 @@ def create_admin_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGI
     """Return the API of the Unix socket, which is for administration alone."""
     application = _application(scheduler, authenticator, "Administration of the devices.")
     application.include_router(admin_routes.router)
+    application.include_router(ledger_routes.router)
     return _measured(application, scheduler)
 
 
