@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from . import admin_ledger
 from .admin import application as administration
 
 application = typer.Typer(
@@ -21,6 +22,8 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+administration.add_typer(admin_ledger.corrections)
+administration.add_typer(admin_ledger.person, name="person")
 application.add_typer(administration, name="admin")
 
 QpuOption = Annotated[

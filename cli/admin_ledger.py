@@ -1,0 +1,170 @@
+"""``qwatch admin correct``, ``corrections`` and ``person``: the ledger's corrections, and one person's data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+
+from .admin_request import call, moment_of, show
+
+corrections = typer.Typer(rich_markup_mode=None)
+person = typer.Typer(
+    help="Export or erase what is stored about one person.", no_args_is_help=True, rich_markup_mode=None
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for scripts")]
+Who = Annotated[str, typer.Argument(metavar="USER|UID", help="login name, or uid")]
+
+
+@corrections.command("correct")
+def correct(
+    context: typer.Context,
+    account: Annotated[
+        str | None, typer.Option("--account", metavar="ACCOUNT", help="default: that of the job")
+    ] = None,
+    busy_seconds: Annotated[
+        float, typer.Option("--busy-seconds", metavar="SECONDS", help="busy time to add; negative gives back")
+    ] = 0.0,
+    cost: Annotated[
+        float, typer.Option("--cost", metavar="AMOUNT", help="amount to add; negative gives back")
+    ] = 0.0,
+    applies_at: Annotated[
+        str | None,
+        typer.Option(
+            "--applies-at",
+            metavar="WHEN",
+            help="the moment whose period it belongs to; default: the job's end, or now",
+        ),
+    ] = None,
+    job: Annotated[int | None, typer.Option("--job", metavar="N", help="the job that it is about")] = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="WHY", help="printed on the statement")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Correct what an account used or owes: a row of its own, with a reason; nothing is edited."""
+    if not reason.strip():
+        raise typer.BadParameter(
+            "a correction needs one: it is printed on the statement", param_hint="--reason"
+        )
+    if busy_seconds == 0 and cost == 0:
+        raise typer.BadParameter("give --busy-seconds or --cost; both are 0, which corrects nothing")
+    if account is None and job is None:
+        raise typer.BadParameter("give --account, or --job whose account it is")
+    body: dict[str, Any] = {"busy_seconds": busy_seconds, "cost": cost, "reason": reason}
+    body |= {"account": account, "job": None if job is None else str(job)}
+    if applies_at is not None:
+        body["applies_at"] = moment_of(applies_at, "--applies-at", past=True)
+    show(call(context, "POST", "/admin/corrections", json=body), as_json, _correction)
+
+
+@corrections.command("corrections")
+def list_corrections(
+    context: typer.Context,
+    account: Annotated[str | None, typer.Option("--account", metavar="ACCOUNT", help="of one account")] = None,
+    limit: Annotated[int, typer.Option("--limit", help="how many, newest first", min=1, max=1000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List the corrections of the ledger, newest first."""
+    parameters: dict[str, Any] = {"limit": limit} | ({} if account is None else {"account": account})
+    show(call(context, "GET", "/admin/corrections", params=parameters), as_json, _corrections)
+
+
+@person.command("export")
+def export_person(
+    context: typer.Context,
+    who: Who,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="JSON Lines; - is standard output")],
+) -> None:
+    """Write all that is stored about a person: a row of a table a line."""
+    place: dict[str, Any] = {"table": None, "after": None}
+    rows = 0
+    first = call(context, "POST", "/admin/person/export", json=_person(who))
+    with _opened(out) as file:
+        while True:
+            for row in first["rows"]:
+                file.write(json.dumps(row) + "\n")
+            rows += len(first["rows"])
+            place = {"table": first["table"], "after": first["after"]}
+            if place["table"] is None:
+                break
+            first = call(context, "POST", "/admin/person/export", json=_person(who) | place)
+    typer.echo(f"{rows} rows about {who} in {out}", err=True)
+
+
+@person.command("erase")
+def erase_person(
+    context: typer.Context,
+    who: Who,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="WHY", help="for the audit log; may not name the person")
+    ],
+    rewrite: Annotated[
+        bool | None,
+        typer.Option(
+            "--rewrite/--no-rewrite",
+            help="write an SQLite file anew, while submissions wait; default: if it is small",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give up a person's name for ever, and delete their programs, results and logs."""
+    body = _person(who) | {"reason": reason, "rewrite": rewrite}
+    show(call(context, "POST", "/admin/person/erase", json=body), as_json, _erased)
+
+
+def _person(who: str) -> dict[str, Any]:
+    return {"uid": int(who)} if who.isascii() and who.isdigit() else {"user": who}
+
+
+@contextmanager
+def _opened(out: Path) -> Iterator[IO[str]]:
+    """Give a file that only its owner may read, and that is there whole or not at all."""
+    if str(out) == "-":
+        yield typer.get_text_stream("stdout")
+        return
+    part = out.with_name(f"{out.name}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        yield file
+    part.replace(out)
+
+
+def _correction(found: dict[str, Any]) -> None:
+    typer.echo(_line(found))
+
+
+def _corrections(found: dict[str, Any]) -> None:
+    for item in found["corrections"]:
+        typer.echo(_line(item))
+    if not found["corrections"]:
+        typer.echo("nothing was corrected")
+
+
+def _line(item: dict[str, Any]) -> str:
+    added = []
+    if item["busy_seconds"]:
+        added.append(f"{item['busy_seconds']:+g} s")
+    if item["cost"]:
+        added.append(f"{item['cost']:+.2f}")
+    about = "" if item["job"] is None else f" for job {item['job']}"
+    applies = datetime.fromisoformat(item["applies_at"]).astimezone()
+    return (
+        f"correction {item['id']}: {item['account']} {', '.join(added)}{about}, applies at "
+        f"{applies:%Y-%m-%d %H:%M %z}, by {item['made_by']}: {item['reason']}"
+    )
+
+
+def _erased(found: dict[str, Any]) -> None:
+    if found["pseudonym"] is None:
+        typer.echo("nothing of this person is stored")
+    else:
+        rows = ", ".join(f"{count} in {table}" for table, count in found["rows"].items())
+        typer.echo(f"erased, now {found['pseudonym']}: {rows} rows")
+    for line in found["remains"]:
+        typer.echo(f"still there: {line}")
+    typer.echo("not in the store: backups, exports, the log and trace stores, the site's own lists of users")
