@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from .admin_request import call, moment_of, show
+from .whole_file import whole_file
 
 corrections = typer.Typer(rich_markup_mode=None)
 person = typer.Typer(
@@ -85,7 +83,7 @@ def export_person(
     place: dict[str, Any] = {"table": None, "after": None}
     rows = 0
     first = call(context, "POST", "/admin/person/export", json=_person(who))
-    with _opened(out) as file:
+    with whole_file(out) as file:
         while True:
             for row in first["rows"]:
                 file.write(json.dumps(row) + "\n")
@@ -120,18 +118,6 @@ def erase_person(
 
 def _person(who: str) -> dict[str, Any]:
     return {"uid": int(who)} if who.isascii() and who.isdigit() else {"user": who}
-
-
-@contextmanager
-def _opened(out: Path) -> Iterator[IO[str]]:
-    """Give a file that only its owner may read, and that is there whole or not at all."""
-    if str(out) == "-":
-        yield typer.get_text_stream("stdout")
-        return
-    part = out.with_name(f"{out.name}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        yield file
-    part.replace(out)
 
 
 def _correction(found: dict[str, Any]) -> None:

@@ -11,6 +11,8 @@ import typer
 
 from . import admin_ledger
 from .admin import application as administration
+from .ledger import application as ledger
+from .parts_installed import needs as _needs
 
 application = typer.Typer(
     name="qwatch",
@@ -25,6 +27,7 @@ application = typer.Typer(
 administration.add_typer(admin_ledger.corrections)
 administration.add_typer(admin_ledger.person, name="person")
 application.add_typer(administration, name="admin")
+application.add_typer(ledger, name="ledger")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")
@@ -292,19 +295,6 @@ def _is_users(error: Exception) -> bool:
     if scheduler_errors is not None:
         known.append(scheduler_errors.SchedulerError)
     return isinstance(error, tuple(known))
-
-
-def _needs(extra: str, *modules: str) -> None:
-    from importlib.util import find_spec
-
-    from .failure import CommandFailedError
-
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise CommandFailedError(
-            f"this needs {', '.join(missing)}, which the user-side install leaves out: "
-            f"run pip install 'qwatch[{extra}]'"
-        )
 
 
 if __name__ == "__main__":
