@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +51,8 @@ def correct(
         raise typer.BadParameter(
             "a correction needs one: it is printed on the statement", param_hint="--reason"
         )
+    if not (math.isfinite(busy_seconds) and math.isfinite(cost)):
+        raise typer.BadParameter("--busy-seconds and --cost are finite numbers")
     if busy_seconds == 0 and cost == 0:
         raise typer.BadParameter("give --busy-seconds or --cost; both are 0, which corrects nothing")
     if account is None and job is None:

@@ -16,6 +16,7 @@ from ..collectors.ledger import LedgerCollector
 from ..collectors.quality import QualityCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.session_idle import SessionIdleCollector
+from ..collectors.slurm_jobs import SlurmJobs, of_sessions
 from ..collectors.windows import WindowCollector
 from ..exporters.start import start_exporters
 from ..exporters.web_access import WebAccess
@@ -86,6 +87,8 @@ async def _serve(
     collectors.start()
     quality.start()
     privacy.start()
+    slurm_jobs = SlurmJobs(configuration.slurm, scheduler.store, of_sessions)
+    slurm_jobs.start()
     exporters.begin_metrics()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
@@ -115,6 +118,7 @@ async def _serve(
             await asyncio.gather(*serving)
             await quality.stop()
             await privacy.stop()
+            await asyncio.to_thread(slurm_jobs.stop)
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")
