@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from .admin_request import call, moment_of, show
+from .parts_installed import needs
 from .whole_file import whole_file
 
 corrections = typer.Typer(rich_markup_mode=None)
@@ -19,6 +20,12 @@ person = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for scripts")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="in the store of this configuration: an observer's, which has no API"
+    ),
+]
 Who = Annotated[str, typer.Argument(metavar="USER|UID", help="login name, or uid")]
 
 
@@ -81,20 +88,20 @@ def export_person(
     context: typer.Context,
     who: Who,
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="JSON Lines; - is standard output")],
+    config: Config = None,
 ) -> None:
     """Write all that is stored about a person: a row of a table a line."""
-    place: dict[str, Any] = {"table": None, "after": None}
     rows = 0
-    first = call(context, "POST", "/admin/person/export", json=_person(who))
+    page = _ask(context, config, "export", _person(who))
     with whole_file(out) as file:
         while True:
-            for row in first["rows"]:
+            for row in page["rows"]:
                 file.write(json.dumps(row) + "\n")
-            rows += len(first["rows"])
-            place = {"table": first["table"], "after": first["after"]}
-            if place["table"] is None:
+            rows += len(page["rows"])
+            if page["table"] is None:
                 break
-            first = call(context, "POST", "/admin/person/export", json=_person(who) | place)
+            place = {"table": page["table"], "after": page["after"]}
+            page = _ask(context, config, "export", _person(who) | place)
     typer.echo(f"{rows} rows about {who} in {out}", err=True)
 
 
@@ -112,11 +119,22 @@ def erase_person(
             help="write an SQLite file anew, while submissions wait; default: if it is small",
         ),
     ] = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Give up a person's name for ever, and delete their programs, results and logs."""
     body = _person(who) | {"reason": reason, "rewrite": rewrite}
-    show(call(context, "POST", "/admin/person/erase", json=body), as_json, _erased)
+    show(_ask(context, config, "erase", body), as_json, _erased)
+
+
+def _ask(context: typer.Context, config: Path | None, verb: str, body: dict[str, Any]) -> dict[str, Any]:
+    if config is None:
+        return call(context, "POST", f"/admin/person/{verb}", json=body)
+    needs("daemon", "pydantic_settings", "sqlalchemy", "alembic")
+    from . import person_in_store
+
+    work = person_in_store.export_page if verb == "export" else person_in_store.erase
+    return work(config, body)
 
 
 def _person(who: str) -> dict[str, Any]:

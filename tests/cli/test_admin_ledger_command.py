@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 from typer.testing import CliRunner
 
 from qwatch.cli.failure import CommandFailedError
 from qwatch.cli.main import application
+from qwatch.scheduler import ledger, schema
 from qwatch.scheduler.errors import ConfigurationError, NotFoundError
+from qwatch.scheduler.ledger import LedgerJob
 
 Run = Callable[..., Any]
 
@@ -152,6 +155,43 @@ def test_an_export_that_is_asked_for_wrongly_is_a_usage_error(words: tuple[str, 
     done = CliRunner().invoke(application, ["ledger", "export", *words])
     assert done.exit_code == 2
     assert line in done.output
+
+
+def test_in_a_store_without_api_a_person_is_exported_and_erased_by_its_configuration(tmp_path: Path) -> None:
+    config = tmp_path / "observer.yaml"
+    config.write_text(json.dumps({"store": {"url": f"sqlite:///{tmp_path / 'observer.db'}"}}))
+
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(application, ["admin", "person", *words, "--config", str(config)])
+
+    missing = run("erase", "adalovelace", "--reason", "asked")
+    assert isinstance(missing.exception, ConfigurationError)
+    engine = create_engine(f"sqlite:///{tmp_path / 'observer.db'}")
+    schema.upgrade(engine)
+    job = LedgerJob(
+        source="warden",
+        job="17",
+        session="s-1",
+        qpu_id="FRESNEL",
+        resource_type="pasqal-local",
+        job_class="production",
+        user_name="adalovelace",
+        account="chem",
+        created_at=100.0,
+        ended_at=130.0,
+        state="DONE",
+        reason="none",
+    )
+    with engine.begin() as connection:
+        ledger.append_jobs(connection, [job])
+    engine.dispose()
+    found = [json.loads(line) for line in run("export", "adalovelace", "--out", "-").stdout.splitlines()]
+    assert [(item["table"], item["row"]["job"]) for item in found if item["table"] == "ledger_jobs"] == [
+        ("ledger_jobs", "17")
+    ]
+    erased = json.loads(run("erase", "adalovelace", "--reason", "asked", "--json").stdout)
+    assert erased["rows"]["ledger_jobs"] == 1
+    assert not [file for file in tmp_path.iterdir() if b"adalovelace" in file.read_bytes()]
 
 
 def test_a_person_is_exported_and_erased_and_no_file_of_the_store_has_the_account(
