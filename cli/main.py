@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import admin_ledger
 from .admin import application as administration
+from .ledger import application as ledger
+from .parts_installed import needs as _needs
 
 if TYPE_CHECKING:
     from .periods import Period
@@ -24,7 +27,10 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+administration.add_typer(admin_ledger.corrections)
+administration.add_typer(admin_ledger.person, name="person")
 application.add_typer(administration, name="admin")
+application.add_typer(ledger, name="ledger")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")
@@ -399,19 +405,6 @@ def _period(month: str | None, begin: str | None, end: str | None) -> Period:
         return period(month, begin, end)
     except PeriodError as error:
         raise typer.BadParameter(str(error), param_hint="--month, --from, --to") from None
-
-
-def _needs(extra: str, *modules: str) -> None:
-    from importlib.util import find_spec
-
-    from .failure import CommandFailedError
-
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise CommandFailedError(
-            f"this needs {', '.join(missing)}, which the user-side install leaves out: "
-            f"run pip install 'qwatch[{extra}]'"
-        )
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from ..collectors.settings import ExternalSettings, SlurmSettings
 from ..exporters.settings import MetricsSettings, TelemetrySettings
 from ..reports.settings import ReportSettings
 from ..scheduler.errors import ConfigurationError
+from ..scheduler.privacy.settings import PrivacySettings
 from ..scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
 
 
@@ -45,6 +46,7 @@ class Configuration(BaseSettings):
     slurm: SlurmSettings = Field(default_factory=SlurmSettings)
     external: list[ExternalSettings] = Field(default_factory=list)
     reports: ReportSettings = Field(default_factory=ReportSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
 
     @field_validator("external")
     @classmethod

@@ -10,8 +10,10 @@ from importlib.metadata import version
 
 from ..collectors.observer.collector import ObserverCollector
 from ..collectors.observer.observer import Observer
+from ..collectors.slurm_jobs import SlurmJobs, of_ledger
 from ..exporters.start import start_exporters
 from ..exporters.web_access import WebAccess
+from ..scheduler.privacy.service import PrivacyService
 from .collection import Collection
 from .configuration import Configuration
 from .listening import listen
@@ -45,8 +47,12 @@ async def _serve(configuration: Configuration, metrics_socket: socket.socket, ac
         configuration.observer, configuration.store, configuration.api.accounts_file, collection.instruments
     )
     collectors = collection.register([ObserverCollector(observer)], observer.schema_revision)
+    privacy = PrivacyService(observer.store, configuration.privacy, collection.instruments)
     await observer.start()
     collectors.start()
+    privacy.start()
+    slurm_jobs = SlurmJobs(configuration.slurm, observer.store, of_ledger)
+    slurm_jobs.start()
     exporters.begin_metrics()
     _logger.info(
         "qwatch %s observes %s and serves metrics on %s; it schedules nothing",
@@ -60,6 +66,8 @@ async def _serve(configuration: Configuration, metrics_socket: socket.socket, ac
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
+            await privacy.stop()
+            await asyncio.to_thread(slurm_jobs.stop)
             await observer.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")

@@ -16,12 +16,14 @@ from ..collectors.ledger import LedgerCollector
 from ..collectors.quality import QualityCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.session_idle import SessionIdleCollector
+from ..collectors.slurm_jobs import SlurmJobs, of_sessions
 from ..collectors.windows import WindowCollector
 from ..exporters.start import start_exporters
 from ..exporters.web_access import WebAccess
 from ..scheduler.api.application import authenticator_for, create_admin_api, create_api
 from ..scheduler.api.peer_authentication import PeerAuthenticator
 from ..scheduler.errors import ConfigurationError
+from ..scheduler.privacy.service import PrivacyService
 from ..scheduler.quality.service import QualityService
 from ..scheduler.scheduler import Scheduler
 from .admin_socket import PeerCredentialProtocol, open_admin_socket, path_of
@@ -77,12 +79,16 @@ async def _serve(
         instruments,
     )
     quality = QualityService(scheduler)
+    privacy = PrivacyService(scheduler.store, configuration.privacy, instruments)
     collectors = collection.register(_collectors(configuration, scheduler, quality), scheduler.schema_revision)
     authenticator = authenticator_for(scheduler)
     await scheduler.start()
     await authenticator.load()
     collectors.start()
     quality.start()
+    privacy.start()
+    slurm_jobs = SlurmJobs(configuration.slurm, scheduler.store, of_sessions)
+    slurm_jobs.start()
     exporters.begin_metrics()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
@@ -111,6 +117,8 @@ async def _serve(
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
             await quality.stop()
+            await privacy.stop()
+            await asyncio.to_thread(slurm_jobs.stop)
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")

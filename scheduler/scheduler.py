@@ -19,6 +19,7 @@ from . import job_telemetry, jobs, schema
 from .accounts import Accounts
 from .administration import Administration
 from .cancellation import Cancellation
+from .corrections import Corrections
 from .device import Device
 from .devices.adapter import DeviceAdapter
 from .devices.open_adapter import open_adapter
@@ -36,6 +37,7 @@ from .job_payload import accepted_payload
 from .jobs import Job, JobState, NewJob
 from .ledger_comparison import LedgerComparison
 from .policies.policy import policy_named
+from .privacy.persons import Persons
 from .run_time_settings import RunTimeSettings
 from .session_idle import SessionIdle
 from .session_lifecycle import SessionLifecycle
@@ -96,6 +98,8 @@ class Scheduler:
         self.administration = Administration(
             self.store, self.devices, self.run_time, self._cancellation, self.lifecycle, api.store_timeout
         )
+        self.corrections = Corrections(self.store, api.store_timeout)
+        self.persons = Persons(self.store)
         self._watchdog = SessionWatchdog(self.lifecycle, api.session_idle_timeout, api.session_max_age)
         self.session_idle = SessionIdle()
         self.ledger_comparison = LedgerComparison(self.store, self.devices)

@@ -18,7 +18,15 @@ from ...telemetry.instruments import Instruments
 from ..errors import SchedulerError, UnavailableError
 from ..scheduler import Scheduler
 from ..session_summaries import SessionSummaries
-from . import admin_routes, device_routes, job_routes, session_routes, summary_routes, usage_routes
+from . import (
+    admin_routes,
+    device_routes,
+    job_routes,
+    ledger_routes,
+    session_routes,
+    summary_routes,
+    usage_routes,
+)
 from .identity import Authenticator
 from .local_authentication import LocalAuthenticator
 from .messages import ErrorReply
@@ -57,6 +65,7 @@ def create_api(scheduler: Scheduler, authenticator: Authenticator, admin_socket:
     application.state.long_reads = asyncio.Semaphore(1)
     application.include_router(usage_routes.router)
     application.include_router(admin_routes.router)
+    application.include_router(ledger_routes.router)
     return _measured(application, scheduler)
 
 
@@ -64,6 +73,7 @@ def create_admin_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGI
     """Return the API of the Unix socket, which is for administration alone."""
     application = _application(scheduler, authenticator, "Administration of the devices.")
     application.include_router(admin_routes.router)
+    application.include_router(ledger_routes.router)
     return _measured(application, scheduler)
 
 
