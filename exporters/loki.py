@@ -87,9 +87,9 @@ class LokiHandler(logging.Handler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out what the sending thread logs: sending must not cause more to send."""
-        if threading.current_thread() is self._thread:
+        if self._thread is not None and threading.get_ident() == self._thread.ident:
             return False
-        return bool(super().filter(record))
+        return not self.filters or bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record, or drop and count it; never wait and never raise."""

@@ -31,12 +31,14 @@ class Stream(NamedTuple):
 class Line(LogLine):  # type: ignore[misc]
     """The library's log line, whose stream is known already."""
 
+    stream: Stream
     labels: dict[str, str]
     key: tuple[tuple[str, str], ...]
     line: dict[str, Any]
     loki_metadata: dict[str, str]
 
     def __init__(self, stream: Stream, line: dict[str, Any], loki_metadata: dict[str, str]) -> None:
+        self.stream = stream
         self.labels, self.key = stream
         self.line = line
         self.loki_metadata = loki_metadata
@@ -67,10 +69,11 @@ class LineFormatter:
         if record.exc_info:
             text = LoggerFormatter._format_stacktrace(record.exc_info)
             line["exception"] = _cut(redact(str(text).rstrip("\n")))
-        metadata = trace_fields(record)
+        metadata: dict[str, str] = {}
         for key, value in known_fields(record).items():
-            metadata[key] = _cut(value) if isinstance(value, str) else str(value)
+            metadata[key] = _cut(value) if type(value) is str else str(value)
         device = metadata.pop(log_fields.QPU_ID, None) or None
+        metadata |= trace_fields(record)
         return Line(self._stream(record.levelname, device), line, metadata)
 
     def _stream(self, level: str, device: str | None) -> Stream:
@@ -119,7 +122,7 @@ class EntryEncoder:
         metadata = self._identity + _pairs(line.loki_metadata)
         whole = f'["{int(timestamp * 1e9)}", {_quoted(text + "}")}, {{{metadata[:-2]}}}]'
         # A name of the system that is not UTF-8 must not cost the batch.
-        return Entry(Stream(line.labels, line.key), timestamp, whole.encode("utf-8", "backslashreplace"))
+        return Entry(line.stream, timestamp, whole.encode("utf-8", "backslashreplace"))
 
 
 def payload(entries: Iterable[Entry]) -> bytes:

@@ -89,7 +89,7 @@ def known_fields(record: logging.LogRecord) -> dict[str, object]:
     found: dict[str, object] = {}
     given = record.__dict__
     for name in FIELDS:
-        if (value := given.get(name)) is not None:
+        if name in given and (value := given[name]) is not None:
             found[name] = value if isinstance(value, _NUMBERS) else redact(str(value))
     return found
 
