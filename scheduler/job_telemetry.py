@@ -82,7 +82,7 @@ def logs(level: int) -> bool:
 
 def jobs_queued(accepted: Iterable[tuple[Job, float]]) -> None:
     """Log jobs that were queued, each with the time (Unix seconds) at which it was."""
-    # As _logger.info does it, except that nobody asks who called, and that what is the same in all is made once.
+    # As _logger.info does it, except that nobody asks who called, and what is the same in all is made once.
     same = _logger.makeRecord(_logger.name, logging.INFO, __file__, 0, "job %d queued", (), None).__dict__
     for job, at in accepted:
         record = logging.LogRecord.__new__(logging.LogRecord)
