@@ -10,9 +10,9 @@ from contextvars import Context
 from . import job_telemetry
 from .jobs import Job
 
-LONGEST_DELAY = 0.05
+LONGEST_DELAY = 0.2
 """Seconds after which a record is written at the latest."""
-MOST_AT_ONCE = 64
+MOST_AT_ONCE = 128
 
 
 class AcceptedJobs:
@@ -23,7 +23,7 @@ class AcceptedJobs:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, job: Job) -> None:
-        """Log a job within 50 ms; call this in the event loop."""
+        """Log a job within 0.2 s; call this in the event loop."""
         if not job_telemetry.logs(logging.INFO):
             return
         self._waiting.append((job, time.time()))
@@ -34,8 +34,13 @@ class AcceptedJobs:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(LONGEST_DELAY, self.write, context=Context())
 
+    def write_before(self, job: Job) -> None:
+        """Log what waits now if ``job`` is among it, because a later record of it comes next."""
+        if any(waiting.id == job.id for waiting, _ in self._waiting):
+            self.write()
+
     def write(self) -> None:
-        """Log what waits now: before a later record of the same job, and at the end."""
+        """Log what waits now."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

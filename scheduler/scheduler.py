@@ -291,11 +291,11 @@ class Scheduler:
         )
 
     def _job_started(self, job: Job, at: float) -> None:
-        self._accepted.write()
+        self._accepted.write_before(job)
         job_telemetry.job_started(job, at)
 
     def _job_finished(self, job: Job) -> None:
-        self._accepted.write()
+        self._accepted.write_before(job)
         job_telemetry.job_ended(self.instruments, job)
         for listener in self.job_listeners:
             listener(job)

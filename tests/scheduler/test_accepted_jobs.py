@@ -89,3 +89,17 @@ def test_nothing_waits_where_nobody_reads_it(caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.ERROR)
     AcceptedJobs().add(WAITING)  # outside a loop: it would fail if it had to wait
     assert not caplog.records
+
+
+def test_a_later_record_of_a_job_comes_after_its_first(caplog: pytest.LogCaptureFixture) -> None:
+    async def accept() -> None:
+        accepted = AcceptedJobs()
+        accepted.add(replace(WAITING, id=2))
+        accepted.write_before(replace(WAITING, id=1))
+        assert not caplog.records
+        accepted.write_before(replace(WAITING, id=2))
+        assert messages(caplog) == ["job 2 queued"]
+        accepted.write()
+
+    asyncio.run(accept())
+    assert messages(caplog) == ["job 2 queued"]
