@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ..telemetry.labels import ACTIVITIES
 from .tables import device_activity, device_time, devices
@@ -81,14 +81,33 @@ def load(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
     return seconds
 
 
-def save(connection: Connection, qpu_id: str, seconds: Mapping[str, float], now: float) -> None:
-    """Store a device's seconds as of ``now`` (Unix seconds)."""
-    connection.execute(delete(device_time).where(device_time.c.qpu_id == qpu_id))
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A device's seconds of each activity as of ``as_of`` (Unix seconds)."""
+
+    qpu_id: str
+    seconds: Mapping[str, float]
+    as_of: float
+
+
+def save(connection: Connection, partitions: Sequence[Partition]) -> list[None]:
+    """Store the time of devices, three statements for all; of one that is there twice, the later."""
+    last = {item.qpu_id: item for item in partitions}
+    devices_named = [{"device": qpu_id} for qpu_id in last]
+    connection.execute(delete(device_time).where(device_time.c.qpu_id == bindparam("device")), devices_named)
     connection.execute(
         insert(device_time),
-        [{"qpu_id": qpu_id, "activity": activity, "seconds": spent} for activity, spent in seconds.items()],
+        [
+            {"qpu_id": item.qpu_id, "activity": activity, "seconds": spent}
+            for item in last.values()
+            for activity, spent in item.seconds.items()
+        ],
     )
-    connection.execute(update(devices).where(devices.c.qpu_id == qpu_id).values(time_as_of=now))
+    connection.execute(
+        update(devices).where(devices.c.qpu_id == bindparam("device")).values(time_as_of=bindparam("as_of")),
+        [{"device": item.qpu_id, "as_of": item.as_of} for item in last.values()],
+    )
+    return [None] * len(partitions)
 
 
 def resume(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:

@@ -16,6 +16,7 @@ from ..telemetry import own_metrics
 from ..telemetry.instruments import Instruments
 from ..telemetry.trace_context import parse_traceparent
 from . import job_telemetry, jobs, schema
+from .accepted_jobs import AcceptedJobs
 from .accounts import Accounts
 from .administration import Administration
 from .cancellation import Cancellation
@@ -85,9 +86,15 @@ class Scheduler:
         self.first_fetches = FirstFetches(self.store)
         self.run_time = RunTimeSettings(api)
         self._emitter = TraceEmitter(self.store, trace.get_tracer("qwatch.scheduler"), settings.trace_grace)
+        self._accepted = AcceptedJobs()
         self.dispatchers = {
             device.name: Dispatcher(
-                device, self.store, policy_named(settings.policy), instruments, self._job_finished
+                device,
+                self.store,
+                policy_named(settings.policy),
+                instruments,
+                self._job_started,
+                self._job_finished,
             )
             for device in self.devices.values()
         }
@@ -141,6 +148,7 @@ class Scheduler:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._emitter.drain()
+        self._accepted.write()
         self.first_fetches.save()
         for device in self.devices.values():
             await device.turn_to("unknown", "the daemon stopped")
@@ -227,6 +235,7 @@ class Scheduler:
         device.backlog.came(job.shots_requested)
         self.dispatchers[device.name].wake()
         job_telemetry.job_accepted(self.instruments, job)
+        self._accepted.add(job)
         return job
 
     async def job(self, job_id: int, uid: int, sees_all: bool = False) -> tuple[Job, str | None]:
@@ -285,7 +294,12 @@ class Scheduler:
             own_metrics.DECISIONS, qpu_id=device.name, policy=self._policy, decision="reject", reason=reason
         )
 
+    def _job_started(self, job: Job, at: float) -> None:
+        self._accepted.write_before(job)
+        job_telemetry.job_started(job, at)
+
     def _job_finished(self, job: Job) -> None:
+        self._accepted.write_before(job)
         job_telemetry.job_ended(self.instruments, job)
         for listener in self.job_listeners:
             listener(job)

@@ -47,6 +47,9 @@ _SHAPES = re.compile(
     re.VERBOSE,
 )
 
+# What each of these shapes has. Most texts have none of it, which is quickly told.
+_MARKS = re.compile(r"[:=_,]|bearer|basic", re.IGNORECASE)
+
 
 class Redactor:
     """Masks credentials in text."""
@@ -69,9 +72,12 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return ``text`` with every credential replaced by a mask."""
-        # All places are found in the text as it is: masking one credential must not hide a part of another.
         # Letters and digits alone have no shape of a credential: a name or an id is quickly done with.
-        places = sorted([*(() if text.isalnum() else _shaped(text)), *self._kept(text)])
+        shaped = not text.isalnum() and _MARKS.search(text) is not None
+        if not shaped and not (self._known and any(secret in text for secret in self._known)):
+            return text
+        # All places are found in the text as it is: masking one credential must not hide a part of another.
+        places = sorted([*(_shaped(text) if shaped else ()), *self._kept(text)])
         if not places:
             return text
         parts: list[str] = []

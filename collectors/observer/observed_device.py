@@ -100,11 +100,9 @@ class ObservedDevice:
             UnavailableError: the store could not serve within ``timeout`` seconds.
         """
         seconds, now = self.clock.seconds(), time.time()
-
-        def work(connection: Connection) -> None:
-            activity.save(connection, self.name, seconds, now)
-
-        await self._store.write(work, timeout=timeout)
+        await self._store.write_together(
+            activity.save, activity.Partition(self.name, seconds, now), timeout=timeout
+        )
         self.stored_seconds = seconds
 
     async def end(self) -> None:
