@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from .admin import application as administration
+from .config import application as configuration
 
 application = typer.Typer(
     name="qwatch",
@@ -22,6 +23,7 @@ application = typer.Typer(
 )
 
 application.add_typer(administration, name="admin")
+application.add_typer(configuration, name="config")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")

@@ -27,6 +27,7 @@ from ..scheduler.scheduler import Scheduler
 from .admin_socket import PeerCredentialProtocol, open_admin_socket, path_of
 from .collection import Collection
 from .configuration import Configuration
+from .configuration_file.rules import local_auth_refusals
 from .health import Health
 from .listening import listen
 from .web_server import address, event_loop, metrics_server, new_server, serve_until_signal, web_access
@@ -139,14 +140,5 @@ def _collectors(configuration: Configuration, scheduler: Scheduler, quality: Qua
 
 
 def _check(configuration: Configuration) -> None:
-    api = configuration.api
-    if api.auth != "local":
-        return
-    if api.host not in ("127.0.0.1", "localhost", "::1"):
-        raise ConfigurationError(f"api.host: auth: local listens on loopback only, not on {api.host}")
-    real = [device.name for device in configuration.devices if not device.simulator]
-    if real and not api.allow_local_auth_for_real_devices:
-        raise ConfigurationError(
-            f"api.auth: local is for emulators, and {', '.join(real)} is not marked 'simulator: true'; "
-            "use MUNGE, or set api.allow_local_auth_for_real_devices"
-        )
+    for location, line in local_auth_refusals(configuration):
+        raise ConfigurationError(f"{'.'.join(map(str, location))}: {line}")
