@@ -118,7 +118,7 @@ def database_answers(url: str, password: str | None = None) -> Answer:
         return _sqlite(Path(parsed.database or ""))
     if password is not None:
         parsed = parsed.set(password=password)
-    shown = parsed.render_as_string(hide_password=True)
+    shown = shown_address(parsed.render_as_string(hide_password=True))
     seconds = max(2, int(TIMEOUT))
     try:
         engine = create_engine(parsed, connect_args={"connect_timeout": seconds})
@@ -145,4 +145,4 @@ def _sqlite(file: Path) -> Answer:
 
 
 def _without(said: str, secret: object) -> str:
-    return redact(said.replace(str(secret), "[redacted]") if secret else said)
+    return shown_address(said.replace(str(secret), "[redacted]") if secret else said)

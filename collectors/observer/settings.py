@@ -32,7 +32,7 @@ class PeerApiSettings(Section):
         15.0,
         ge=0.1,
         le=3600,
-        description="seconds between two polls of /accounting, /qpu-slots, and of all routes beside a peer_database",
+        description="seconds between two polls of /accounting, /qpu-slots, and of all beside a peer_database",
     )
     timeout: float = Field(5.0, gt=0, le=300, description="seconds to wait for an answer")
 

@@ -47,8 +47,8 @@ class Document:
         return holds(self.data, location)
 
 
-def holds(value: Any, location: Sequence[int | str]) -> bool:
-    """Whether there is something at ``location`` in mappings and lists."""
+def holds(value: Any, location: Sequence[int | str], *, more_than_nothing: bool = False) -> bool:
+    """Whether there is something at ``location`` in mappings and lists; a null too, unless told otherwise."""
     for part in location:
         if isinstance(value, dict) and part in value:
             value = value[part]
@@ -56,7 +56,7 @@ def holds(value: Any, location: Sequence[int | str]) -> bool:
         if not isinstance(value, list) or not isinstance(part, int) or part >= len(value):
             return False
         value = value[part]
-    return True
+    return value is not None or not more_than_nothing
 
 
 def read_document(path: Path) -> Document:

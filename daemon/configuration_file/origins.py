@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .document import Document, Location
+from .document import Document, Location, holds
 from .environment import variable_that_sets
 from .keys import plain_value, shape_of, variable_of, whole
 from .masks import masked
@@ -58,7 +58,8 @@ def entries(
 
 def _entry(location: Location, value: Any, document: Document, environment: Mapping[str, str]) -> Entry:
     variable = variable_that_sets(location, environment)
-    from_file = variable is None and document.names(location)
+    # A section without a key is no value of its own: its default holds.
+    from_file = variable is None and holds(document.data, location, more_than_nothing=value is not None)
     origin = variable or (document.place(location) if from_file else DEFAULT)
     shown = masked(str(location[-1]), value)
     return Entry(location, shown, origin, variable_of(whole(location)), from_file, shown != _unmasked(value))
