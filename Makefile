@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BIN := $(VENV)/bin
-PACKAGES := alerts cli collectors daemon dashboards emulator examples exporters qrmi reports scheduler telemetry
+PACKAGES := alerts cli collectors compose daemon dashboards emulator examples exporters qrmi reports scheduler telemetry
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-long bench lint format dashboards alerts metrics-reference configuration-reference system-packages clean

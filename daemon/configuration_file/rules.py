@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ...scheduler.accounts import Accounts
+from ...scheduler.errors import ConfigurationError
 from .document import Location
 from .finding import Level
 from .template import Role
@@ -35,6 +37,10 @@ def remarks(configuration: Configuration, role: Role) -> Iterator[Remark]:
             yield "warning", ("observer",), "is read by qwatch serve --role observer only"
     yield from _of_store(configuration)
     api, metrics = configuration.api, configuration.metrics
+    try:
+        Accounts(api.accounts_file)
+    except ConfigurationError as error:
+        yield "error", ("api", "accounts_file"), str(error).removeprefix("api.accounts_file ")
     if role == "all" and api.port == metrics.port != 0:
         yield "error", ("metrics", "port"), f"{metrics.port} is api.port too: choose another one"
 

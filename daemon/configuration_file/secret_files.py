@@ -13,6 +13,8 @@ from .finding import Level
 if TYPE_CHECKING:
     from ..configuration import Configuration
 
+_OF_UNITS = Path("/run/credentials")
+"""Where systemd's LoadCredential= puts them."""
 _MADE_WHEN_MISSING = ("api", "token_file")
 
 
@@ -59,7 +61,9 @@ def remarks_on_files(configuration: Configuration) -> Iterator[tuple[Level, Loca
         try:
             mode = file.stat().st_mode
         except FileNotFoundError:
-            if location != _MADE_WHEN_MISSING:
+            if file.is_relative_to(_OF_UNITS):
+                yield "warning", location, f"{file} is there only while its unit runs: not looked at"
+            elif location != _MADE_WHEN_MISSING:
                 yield "error", location, f"{file} does not exist"
             continue
         except OSError as error:

@@ -102,6 +102,16 @@ def test_a_good_file_has_no_finding() -> None:
             f"{DEVICE}metrics: {{web_config_file: /nowhere.yml}}\n",
             "error qwatch.yaml:3: metrics.web_config_file: /nowhere.yml: No such file or directory",
         ),
+        (
+            f"{DEVICE}api: {{accounts_file: /nowhere}}\n",
+            "error qwatch.yaml:3: api.accounts_file: /nowhere: No such file or directory",
+        ),
+        (
+            "devices:\n- {name: A, url: 'http://a',\n"
+            "   auth: {url: 'http://k', realm: r, id: i, secret_file: /run/credentials/x.service/y}}\n",
+            "warning qwatch.yaml:3: devices.0.auth.secret_file: /run/credentials/x.service/y "
+            "is there only while its unit runs: not looked at",
+        ),
         ("api:\n  prot: 1\n", "error qwatch.yaml:2: api.prot: unknown key; did you mean port?"),
         (
             "api: [",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwatch.daemon.configuration import load_configuration
@@ -150,6 +150,7 @@ def test_no_error_tells_a_value(text: str) -> None:
     assert said.startswith("qwatch.yaml")
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(), st.text("ab:#'- ")),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwatch.daemon.configuration import Configuration, configuration_of
@@ -51,6 +51,7 @@ def test_it_means_the_defaults(role: Any, full: bool) -> None:
     assert loaded(template(Configuration, role, full=full)) == Configuration()
 
 
+@settings(deadline=None, max_examples=30)
 @given(data=st.data(), role=st.sampled_from(ROLES))
 def test_any_default_can_be_uncommented_without_a_change(data: st.DataObject, role: Any) -> None:
     lines = template(Configuration, role, full=True).splitlines()
