@@ -11,6 +11,7 @@ import typer
 
 from . import admin_ledger
 from .admin import application as administration
+from .config import application as configuration
 from .ledger import application as ledger
 from .parts_installed import needs as _needs
 
@@ -31,6 +32,7 @@ administration.add_typer(admin_ledger.corrections)
 administration.add_typer(admin_ledger.person, name="person")
 application.add_typer(administration, name="admin")
 application.add_typer(ledger, name="ledger")
+application.add_typer(configuration, name="config")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")
