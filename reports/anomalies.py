@@ -16,6 +16,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, func, or_, select
@@ -105,7 +106,7 @@ def unusual_jobs(connection: Connection, period: Period, devices: Sequence[str])
 def _unusual_jobs(
     connection: Connection,
     where: ColumnElement[bool],
-    value: ColumnElement[float],
+    value: ColumnElement[Any],
     pasts: Mapping[tuple[str, str], Usual | None],
     measure: str,
 ) -> list[Anomaly]:

@@ -28,7 +28,6 @@ T = TypeVar("T")
 _AT_ONCE = 2
 _BUSY_SECONDS = 5.0
 _CACHE_KIB = 32 * 1024
-_MAPPED_BYTES = 2**31
 
 
 class ReadOnlyStore:
@@ -145,7 +144,6 @@ def _open(uri: str) -> sqlite3.Connection:
         "query_only=ON",
         "temp_store=MEMORY",
         f"cache_size=-{_CACHE_KIB}",
-        f"mmap_size={_MAPPED_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
