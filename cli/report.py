@@ -88,15 +88,16 @@ def _site(options: ReportOptions) -> _Site:
         raise CommandFailedError(
             "tell where the data is: --config FILE (the daemon's configuration) or --store URL"
         )
-    settings, url, rates = ReportSettings(), "", {}
+    settings, url = ReportSettings(), ""
+    rates: dict[str, float] = {}
     if options.config is not None:
         from ..daemon.configuration import load_configuration
 
         configuration = load_configuration(options.config)
         settings, url = configuration.reports, configuration.store.url
-        for device in [*configuration.devices, *configuration.observer.devices]:
-            if device.shot_rate is not None:
-                rates[device.name] = device.shot_rate
+        nominal = [(device.name, device.shot_rate) for device in configuration.devices]
+        nominal += [(device.name, device.shot_rate) for device in configuration.observer.devices]
+        rates = {name: rate for name, rate in nominal if rate is not None}
     if options.store is not None:
         url = options.store if "://" in options.store else f"sqlite:///{options.store}"
     if options.top is not None:

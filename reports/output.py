@@ -35,7 +35,10 @@ def render(report: Report, how: str, table: str | None = None) -> str:
         "json": ("json_format", "render_json"),
     }
     module, function = renderers[how]
-    made: Callable[[Report], str] = getattr(import_module(f".{module}", __package__), function)
+    try:
+        made: Callable[[Report], str] = getattr(import_module(f".{module}", __package__), function)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--format {how} needs {error.name}, which is not installed") from error
     return made(report)
 
 
