@@ -22,7 +22,8 @@ _HOUR = 3600
 class Grid:
     """Cells of ``size`` seconds since 1970, cut at ``cuts`` (ascending), the first and last of which bound it.
 
-    A cell's number is that of its stretch of ``size`` seconds times 64, plus that of the region between cuts.
+    A cell's number is that of its stretch of ``size`` seconds times 64, plus how many cuts within stretches are
+    before it; a cut between two stretches needs no number.
     """
 
     size: int
@@ -38,33 +39,34 @@ class Grid:
         """Where the last cell ends."""
         return self.cuts[-1]
 
+    @property
+    def _odd_cuts(self) -> list[float]:
+        return [cut for cut in self.cuts[1:-1] if cut % self.size]
+
     def expression(self, moment: ColumnElement[float]) -> ColumnElement[int]:
         """Return SQL for the number of the cell that a moment lies in."""
         cell: ColumnElement[Any] = whole(moment / float(self.size)) * _REGIONS
-        for cut in self.cuts[1:-1]:
+        for cut in self._odd_cuts:
             cell = cell + one_if(moment >= number(cut))
         return cell
 
-    def region(self, cell: int) -> int:
-        """Return between which cuts a cell lies: 0 after the first."""
-        return cell % _REGIONS
-
     def bounds(self, cell: int) -> tuple[float, float]:
         """Return where a cell begins and ends."""
-        stretch, region = divmod(cell, _REGIONS)
-        return (
-            max(float(stretch * self.size), self.cuts[region]),
-            min(float((stretch + 1) * self.size), self.cuts[region + 1]),
-        )
+        stretch, before = divmod(cell, _REGIONS)
+        begin, end = float(stretch * self.size), float((stretch + 1) * self.size)
+        borders = [self.begin, *self._odd_cuts, self.end]
+        return max(begin, borders[before]), min(end, borders[before + 1])
 
     def pieces(self, begin: float, end: float) -> Iterator[tuple[int, float]]:
         """Yield the cells that an interval lies in, with its seconds in each."""
         begin, end = max(begin, self.begin), min(end, self.end)
+        odd = self._odd_cuts
         while begin < end:
-            stretch = math.floor(begin / self.size)
-            region = min(bisect_right(self.cuts, begin) - 1, len(self.cuts) - 2)
-            stop = min(float((stretch + 1) * self.size), self.cuts[region + 1], end)
-            yield stretch * _REGIONS + region, stop - begin
+            stretch, before = math.floor(begin / self.size), bisect_right(odd, begin)
+            stop = min(float((stretch + 1) * self.size), end)
+            if before < len(odd):
+                stop = min(stop, odd[before])
+            yield stretch * _REGIONS + before, stop - begin
             begin = stop
 
 

@@ -13,19 +13,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
     Select,
+    String,
     Subquery,
     and_,
     case,
+    cast,
     func,
     literal,
+    null,
     or_,
     select,
     union_all,
@@ -61,12 +65,10 @@ class TimeTable:
 
     def within(self, begin: float, end: float) -> Iterator[tuple[int, dict[str, float]]]:
         """Yield the cells between two of the grid's cuts."""
-        cuts = self.grid.cuts
-        first, last = cuts.index(begin), cuts.index(end)
         return (
             (cell, seconds)
             for cell, seconds in sorted(self.cells.items())
-            if first <= self.grid.region(cell) < last
+            if begin <= self.grid.bounds(cell)[0] < end
         )
 
     def seconds(self, begin: float, end: float) -> dict[str, float]:
@@ -100,48 +102,58 @@ def time_table(connection: Connection, presence: Presence, sources: Sequence[str
     stop = grid.end if presence.end is None else presence.end
     table.add(UNKNOWN, presence.begin, min(presence.first_change, stop))
     table.add(UNKNOWN, presence.known_until, stop)
-    for row in connection.execute(_by_cell(stretches(presence, grid), grid, "activity")):
-        _take(table, "dispatch" if row.activity in WORKING else row.activity, row, 1.0)
-    aside: list[tuple[float, float, bool]] = []
-    for row in connection.execute(_by_cell(_executions(presence, sources, grid), grid, "own", "rests")):
-        if row.rests:
-            aside.append((row.begin, row.end, bool(row.own)))
+    for row in connection.execute(_by_cell(stretches(presence, grid), grid)):
+        _add(table, row, {"dispatch" if row.activity in WORKING else row.activity: 1.0})
+    rested: list[tuple[float, float]] = []
+    for row in connection.execute(_executed(connection, presence, sources, grid)):
+        if row.executes:
+            # The time at work is in ``dispatch`` so far.
+            _add(table, row, {"execute": 1.0, "dispatch": -1.0})
+        if row.overlap is None:
+            continue
+        overlap = (row.begin, row.overlap)
+        if row.own:
+            _add_interval(table, *overlap, {"execute": -1.0, "dispatch": 1.0})
+        elif row.executes:
+            rested.append(overlap)
         else:
-            _take(table, "execute", row, 1.0)
-            _take(table, "dispatch", row, -1.0)
-    if aside:
-        _take_aside(connection, table, sorted(aside))
+            _add_interval(table, *overlap, {row.activity: -1.0, "dispatch": 1.0})
+    if rested:
+        _take_from_rest(connection, table, sorted(rested))
     return table
 
 
-def _take(table: TimeTable, activity: str, row: Any, sign: float) -> None:
-    """Add what the database added up: of one cell, or an interval that lies in more than one."""
-    if row.crosses is None:
-        table.cells[row.cell][activity] += sign * row.seconds
+def _add(table: TimeTable, row: Any, signs: Mapping[str, float]) -> None:
+    """Add what the database added up: of one cell, or an interval that came by itself."""
+    if row.alone is not None:
+        _add_interval(table, row.begin, row.end, signs)
         return
-    for cell, seconds in table.grid.pieces(row.begin, row.end):
-        table.cells[cell][activity] += sign * seconds
+    for activity, sign in signs.items():
+        table.cells[row.cell][activity] += sign * row.seconds
 
 
-def _by_cell(intervals: Subquery, grid: Grid, *by: str) -> Select[Any]:
-    """Return SQL for the seconds by cell; an interval that is not within a cell, or rests, comes by itself."""
+def _add_interval(table: TimeTable, begin: float, end: float, signs: Mapping[str, float]) -> None:
+    for cell, seconds in table.grid.pieces(begin, end):
+        for activity, sign in signs.items():
+            table.cells[cell][activity] += sign * seconds
+
+
+def _by_cell(intervals: Subquery, grid: Grid) -> Select[Any]:
+    """Return SQL for the seconds by cell and activity; an interval that lies in two cells comes by itself."""
     columns = intervals.c
     cell = grid.expression(columns.begin)
-    alone = cell != grid.expression(columns.end)
-    if "rests" in by:
-        alone = or_(alone, columns.rests == 1)
     placed = (
         select(
             cell.label("cell"),
-            case((alone, columns.begin)).label("crosses"),
+            case((cell != grid.expression(columns.end), columns.begin)).label("alone"),
             columns.begin,
             columns.end,
-            *(columns[name] for name in by),
+            columns.activity,
         )
         .where(columns.end > columns.begin)
         .subquery()
     )
-    keys = [placed.c.cell, placed.c.crosses, *(placed.c[name] for name in by)]
+    keys = (placed.c.cell, placed.c.alone, placed.c.activity)
     return select(
         *keys,
         func.sum(placed.c.end - placed.c.begin).label("seconds"),
@@ -180,22 +192,118 @@ def stretches(presence: Presence, grid: Grid) -> Subquery:
     )
 
 
-def _executions(presence: Presence, sources: Sequence[str], grid: Grid) -> Subquery:
-    """Return SQL for what executed: begin, end, whether it is our own, and whether the device rested."""
-    spans = [_own_spans(presence, grid), _own_spans_of_deleted_slices(presence, grid)]
-    if others := [source for source in sources if source != OWN_SOURCE]:
-        spans.append(_observed_spans(presence, others, grid))
-    joined = union_all(*spans).subquery()
-    before = func.max(joined.c.end).over(order_by=(joined.c.begin, joined.c.end), rows=(None, -1))
+def _executed(connection: Connection, presence: Presence, sources: Sequence[str], grid: Grid) -> Select[Any]:
+    """Return SQL for what executed, by cell, and for where it overlaps a rest of the device.
+
+    All executions and rests go by in the order of their begin, in one pass. Of an execution only what lies
+    behind the ends of those before it counts. Rests are apart from each other; so whatever begins amidst the
+    last of the other kind overlaps it from there on, until ``overlap``. What overlaps, or lies in two cells,
+    comes by itself (``alone``).
+    """
+    others = [source for source in sources if source != OWN_SOURCE]
+    spans = _spans(connection, presence, others, grid).subquery()
+    columns = spans.c
+
+    def last_end(of: ColumnElement[bool]) -> ColumnElement[float]:
+        ends = case((of, columns.end), else_=number(0.0))
+        running = func.max(ends).over(order_by=(columns.begin, columns.executes), rows=(None, -1))
+        return func.coalesce(running, number(0.0))
+
+    is_execution = columns.executes == 1
     ordered = select(
-        joined.c.own, joined.c.begin, joined.c.end, func.coalesce(before, number(0.0)).label("before")
+        spans,
+        last_end(is_execution).label("executed_until"),
+        last_end(~is_execution).label("rested_until"),
+        # Without others there is nothing else to tell apart.
+        (last_end(is_execution & (columns.own == 0)) if others else number(0.0)).label("observed_until"),
     ).subquery()
+    told = ordered.c
+    executes = told.executes == 1
+    begin = case((executes, greatest(told.begin, told.executed_until)), else_=told.begin)
+    of_other_kind = case((executes, told.rested_until), else_=told.executed_until)
+    own = case((executes, told.own), else_=one_if(told.observed_until <= told.begin))
     apart = (
-        select(ordered.c.own, greatest(ordered.c.begin, ordered.c.before).label("begin"), ordered.c.end)
-        .where(ordered.c.end > ordered.c.before)
+        select(
+            told.executes,
+            own.label("own"),
+            told.activity,
+            begin.label("begin"),
+            told.end,
+            case((of_other_kind > begin, least(told.end, of_other_kind))).label("overlap"),
+        )
+        .where(or_(executes, told.executed_until > told.begin))
         .subquery()
     )
-    return select(apart, one_if(_rests(apart, presence)).label("rests")).subquery()
+    cell = grid.expression(apart.c.begin)
+    is_alone = or_(apart.c.overlap.is_not(None), cell != grid.expression(apart.c.end))
+    placed = (
+        select(apart, cell.label("cell"), case((is_alone, apart.c.begin)).label("alone"))
+        .where(apart.c.end > apart.c.begin)
+        .subquery()
+    )
+    keys = (placed.c.cell, placed.c.alone, placed.c.executes)
+    return select(
+        *keys,
+        func.sum(placed.c.end - placed.c.begin).label("seconds"),
+        func.min(placed.c.begin).label("begin"),
+        func.max(placed.c.end).label("end"),
+        func.max(placed.c.overlap).label("overlap"),
+        func.max(placed.c.own).label("own"),
+        func.max(placed.c.activity).label("activity"),
+    ).group_by(*keys)
+
+
+def _spans(
+    connection: Connection, presence: Presence, others: Sequence[str], grid: Grid
+) -> CompoundSelect[Any]:
+    """Return SQL for all executions and rests: whether it executes, whether it is our own, and bounds."""
+    rests = stretches(presence, grid).c
+    parts: list[Select[Any]] = [
+        select(
+            literal(0).label("executes"),
+            literal(0).label("own"),
+            rests.activity,
+            rests.begin,
+            rests.end,
+        ).where(rests.activity.not_in(WORKING), rests.end > rests.begin),
+        _own_spans(presence, grid),
+    ]
+    unknown = (
+        (grid.begin, min(presence.first_change, grid.end)),
+        (max(presence.known_until, grid.begin), grid.end),
+    )
+    parts += [
+        _span(0, 0, literal(UNKNOWN), number(begin), number(end)) for begin, end in unknown if begin < end
+    ]
+    if (until := _oldest_slice(connection, presence)) > presence.begin:
+        parts.append(_own_spans_of_deleted_slices(presence, grid, until))
+    if others:
+        parts.append(_observed_spans(presence, others, grid))
+    return union_all(*parts)
+
+
+def _span(
+    executes: int, own: int, activity: ColumnElement[Any], begin: ColumnElement[Any], end: ColumnElement[Any]
+) -> Select[Any]:
+    return select(
+        literal(executes).label("executes"),
+        literal(own).label("own"),
+        cast(activity, String).label("activity"),
+        begin.label("begin"),
+        end.label("end"),
+    )
+
+
+def _oldest_slice(connection: Connection, presence: Presence) -> float:
+    """Return when the oldest slice began that a device still has; slices may be kept shorter than the ledger."""
+    columns = slices.c
+    oldest = connection.execute(
+        select(columns.posted_at)
+        .where(columns.qpu_id == presence.qpu_id, columns.posted_at.is_not(None))
+        .order_by(columns.id)
+        .limit(1)
+    ).scalar()
+    return presence.known_until if oldest is None else float(oldest)
 
 
 def _own_spans(presence: Presence, grid: Grid) -> Select[Any]:
@@ -204,7 +312,7 @@ def _own_spans(presence: Presence, grid: Grid) -> Select[Any]:
     is_open = columns.state.in_(("claimed", "running"))
     ended = case((is_open, known_until), else_=least(columns.observed_end_at, known_until))
     return _clipped(
-        literal(1).label("own"),
+        1,
         columns.posted_at,
         ended,
         grid,
@@ -214,31 +322,26 @@ def _own_spans(presence: Presence, grid: Grid) -> Select[Any]:
     )
 
 
-def _own_spans_of_deleted_slices(presence: Presence, grid: Grid) -> Select[Any]:
-    """Slices may be kept shorter than the ledger: before the oldest, a job's end and its busy time tell."""
+def _own_spans_of_deleted_slices(presence: Presence, grid: Grid, until: float) -> Select[Any]:
+    """Before the oldest slice, a job's end and its busy time tell when it executed."""
     columns = ledger_jobs.c
-    oldest = select(slices.c.posted_at).where(
-        slices.c.qpu_id == presence.qpu_id, slices.c.posted_at.is_not(None)
-    )
-    until = oldest.order_by(slices.c.id).limit(1).scalar_subquery()
-    ended = least(columns.ended_at, number(presence.known_until))
     return _clipped(
-        literal(1).label("own"),
+        1,
         columns.ended_at - columns.busy_seconds,
-        ended,
+        least(columns.ended_at, number(presence.known_until)),
         grid,
         columns.qpu_id == presence.qpu_id,
         columns.source == OWN_SOURCE,
         columns.busy_seconds > 0,
         columns.ended_at > grid.begin,
-        columns.ended_at <= func.coalesce(until, number(grid.end)),
+        columns.ended_at <= until,
     )
 
 
 def _observed_spans(presence: Presence, others: Sequence[str], grid: Grid) -> Select[Any]:
     columns = ledger_jobs.c
     return _clipped(
-        literal(0).label("own"),
+        0,
         columns.started_at,
         columns.ended_at,
         grid,
@@ -250,66 +353,22 @@ def _observed_spans(presence: Presence, others: Sequence[str], grid: Grid) -> Se
 
 
 def _clipped(
-    own: ColumnElement[int],
-    begin: ColumnElement[Any],
-    end: ColumnElement[Any],
-    grid: Grid,
-    *where: ColumnElement[bool],
+    own: int, begin: ColumnElement[Any], end: ColumnElement[Any], grid: Grid, *where: ColumnElement[bool]
 ) -> Select[Any]:
     first, last = number(grid.begin), number(grid.end)
-    return select(own, greatest(begin, first).label("begin"), least(end, last).label("end")).where(
+    return _span(1, own, null(), greatest(begin, first), least(end, last)).where(
         *where, begin < last, end > first, end > begin
     )
 
 
-def _rests(interval: Subquery, presence: Presence) -> ColumnElement[bool]:
-    """Return SQL for whether a device was not at work at any moment of an interval: two steps in the index."""
-    columns = device_activity.c
-    of_device = columns.qpu_id == presence.qpu_id
-    at_begin = (
-        select(columns.activity)
-        .where(of_device, columns.since <= interval.c.begin)
-        .order_by(columns.since.desc(), columns.id.desc())
-        .limit(1)
-        .correlate(interval)
-        .scalar_subquery()
-    )
-    later = (
-        select(columns.id)
-        .where(
-            of_device,
-            columns.since > interval.c.begin,
-            columns.since < interval.c.end,
-            columns.activity.not_in(WORKING),
-        )
-        .correlate(interval)
-        .exists()
-    )
-    return or_(
-        func.coalesce(at_begin, UNKNOWN).not_in(WORKING),
-        later,
-        interval.c.end > number(presence.known_until),
-    )
-
-
-def _take_aside(connection: Connection, table: TimeTable, executed: list[tuple[float, float, bool]]) -> None:
-    """Attribute what executed while the device was not, or not only, at work: apart and in order of time."""
+def _take_from_rest(connection: Connection, table: TimeTable, executed: Sequence[tuple[float, float]]) -> None:
+    """Take what executed off the rests that it began in, each of which it ends in; both in order of time."""
     presence, place = table.presence, 0
-    first, last = executed[0][0], executed[-1][1]
-    for activity, begin, end in _all_stretches(connection, presence, first, last):
-        while place < len(executed) and executed[place][1] <= begin:
+    for activity, begin, end in _all_stretches(connection, presence, executed[0][0], executed[-1][1]):
+        while place < len(executed) and executed[place][0] < end:
+            if executed[place][0] >= begin:
+                _add_interval(table, *executed[place], {activity: -1.0, "dispatch": 1.0})
             place += 1
-        for number_of_it in range(place, len(executed)):
-            start, stop, own = executed[number_of_it]
-            if start >= end:
-                break
-            start, stop = max(start, begin), min(stop, end)
-            if start >= stop or (own and activity not in WORKING):
-                continue
-            instead = "dispatch" if activity in WORKING else activity
-            for cell, seconds in table.grid.pieces(start, stop):
-                table.cells[cell]["execute"] += seconds
-                table.cells[cell][instead] -= seconds
 
 
 def _all_stretches(
@@ -331,7 +390,7 @@ def _all_stretches(
         .order_by(columns.since, columns.id)
         .execution_options(yield_per=10_000)
     )
-    activity, since = UNKNOWN, min(begin, presence.begin)
+    activity, since = UNKNOWN, min(begin, presence.begin, presence.first_change)
     for row in rows:
         yield activity, since, row.since
         activity, since = row.activity, row.since
