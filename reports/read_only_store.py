@@ -1,7 +1,7 @@
 """Opens a store for reading only: a running daemon is not disturbed, and nothing can be changed.
 
-SQLite is opened with ``mode=ro``, which lets temporary tables be made in memory; with its write-ahead log readers
-hold up nobody. PostgreSQL's own transactions are read-only and see one moment.
+SQLite is opened with ``mode=ro``, which lets temporary tables be made in memory; with its write-ahead log
+readers hold up nobody. PostgreSQL's own transactions are read-only and see one moment.
 """
 
 from __future__ import annotations
