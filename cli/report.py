@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from rich.console import Console
 
@@ -109,7 +109,7 @@ def _zone(options: ReportOptions, settings: ReportSettings) -> ZoneInfo:
     name = options.timezone or settings.timezone
     try:
         return local_zone() if name is None else ZoneInfo(name)
-    except (ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise CommandFailedError(f"--timezone {name!r} is not a time zone such as Europe/Paris") from error
 
 

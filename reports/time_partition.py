@@ -295,7 +295,7 @@ def _span(
 
 
 def _oldest_slice(connection: Connection, presence: Presence) -> float:
-    """Return when the oldest slice began that a device still has; slices may be kept shorter than the ledger."""
+    """Return when the oldest slice began that is kept: slices may be kept shorter than the ledger."""
     columns = slices.c
     oldest = connection.execute(
         select(columns.posted_at)

@@ -21,7 +21,7 @@ END = BEGIN + WEEK
 
 
 def a_calm_past(seed: int, weeks: int = 9) -> list[dict[str, Any]]:
-    """Jobs that come at random, wait exponentially long and run for about as long as ever, also in the period."""
+    """Jobs that come at random, wait exponentially long and run about as long as ever, in the period too."""
     chance = random.Random(seed)
     found = []
     moment = BEGIN - weeks * WEEK

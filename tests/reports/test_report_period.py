@@ -58,8 +58,8 @@ def test_a_period_that_has_ended_is_whole(asked: Asked, expected: tuple[str, str
 
 
 def test_without_a_period_it_is_the_month_so_far_beside_as_much_of_the_last() -> None:
-    expected = ("2026-11-01T00:00", "2026-11-23T18:30", "2026-10-01T00:00", "2026-10-23T19:30")
-    assert told(Asked()) == expected  # clocks went back in October, so that the same length ends an hour later
+    expected = ("2026-11-01T00:00", "2026-11-23T18:30", "2026-10-01T00:00", "2026-10-23T18:30")
+    assert told(Asked()) == expected
     assert told(Asked(month="2026-11")) == expected
 
 
