@@ -22,8 +22,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, func, or_, select
 
 from ..scheduler.tables import ledger_jobs
-from .expressions import number, one_if, whole
-from .job_cube import USER_ERROR, JobCell, ended_within
+from .days_and_hours import HourlyJobs
+from .expressions import number
+from .job_cube import JobCell, ended_within
 from .model import Anomaly, Period
 from .percentiles import length
 from .period import earlier
@@ -32,7 +33,7 @@ from .robust_scale import Usual, usual
 MOST_SCORE = 6.0
 BEYOND = 1.5
 LEAST_JOBS, LEAST_HOURS, LEAST_PERIODS = 200, 8, 4
-_PAST_SECONDS = 90 * 86_400.0
+PAST_SECONDS = 90 * 86_400.0
 _PAST_JOBS = 20_000
 _PERIODS = 8
 _MOST_OF_A_KIND = 10
@@ -63,7 +64,7 @@ def _of_kind(found: list[Anomaly]) -> list[Anomaly]:
 def unusual_jobs(connection: Connection, period: Period, devices: Sequence[str]) -> list[Anomaly]:
     """Return the jobs of the period that ran or waited far longer than those before it."""
     columns = ledger_jobs.c
-    past = ended_within(period.begin - _PAST_SECONDS, period.begin, devices)
+    past = ended_within(period.begin - PAST_SECONDS, period.begin, devices)
     rows = connection.execute(
         select(
             columns.qpu_id,
@@ -209,25 +210,27 @@ def _unusual_names(
 # Hours
 
 
+def begin_of_past(period: Period) -> float:
+    """Return from when on hours are looked at."""
+    return period.begin - PAST_SECONDS
+
+
 def unusual_hours(
-    connection: Connection, period: Period, devices: Sequence[str], ledger_begin: float | None
+    hourly: Sequence[HourlyJobs], size: int, period: Period, ledger_begin: float | None
 ) -> list[Anomaly]:
-    """Return the hours of the period in which far more jobs ended, or failed, than usual at that time."""
+    """Return the hours of the period in which far more jobs ended, or failed, than usual at that time.
+
+    ``hourly`` are the jobs since :func:`begin_of_past`, by stretches of ``size`` seconds.
+    """
     if ledger_begin is None:
         return []
-    begin = math.ceil(max(period.begin - _PAST_SECONDS, ledger_begin) / _HOUR)
+    begin = math.ceil(max(begin_of_past(period), ledger_begin) / _HOUR)
     first, last = math.ceil(period.begin / _HOUR), math.floor(period.end / _HOUR)
-    columns = ledger_jobs.c
-    hour = whole(columns.ended_at / number(float(_HOUR)))
-    failed = one_if(and_(columns.state == "ERROR", columns.reason != USER_ERROR))
-    counts = {
-        row[0]: (row[1], int(row[2]))
-        for row in connection.execute(
-            select(hour, func.count(), func.sum(failed))
-            .where(ended_within(float(begin * _HOUR), float(last * _HOUR), devices))
-            .group_by(hour)
-        )
-    }
+    counts: defaultdict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for of in hourly:
+        place = of.stretch * size // _HOUR
+        jobs, failed = counts[place]
+        counts[place] = (jobs + of.jobs, failed + of.failed)
     zone = ZoneInfo(period.timezone)
     kinds: dict[int, tuple[bool, int]] = {}
     pasts: defaultdict[tuple[bool, int], list[tuple[int, int]]] = defaultdict(list)
@@ -235,7 +238,7 @@ def unusual_hours(
         moment = datetime.fromtimestamp(place * _HOUR, zone)
         kinds[place] = (moment.weekday() >= _SATURDAY, moment.hour)
         if place < first:
-            pasts[kinds[place]].append(counts.get(place, (0, 0)))
+            pasts[kinds[place]].append(counts[place])
     found: list[Anomaly] = []
     for number_of_it, measure in enumerate(("jobs", "failed jobs")):
         usuals = {
@@ -244,7 +247,7 @@ def unusual_hours(
         }
         told = []
         for place in range(max(first, begin), last):
-            value, past = counts.get(place, (0, 0))[number_of_it], usuals.get(kinds[place])
+            value, past = counts[place][number_of_it], usuals.get(kinds[place])
             # Counts of what happens at random vary by their root.
             if past is None or value < past.median + MOST_SCORE * math.sqrt(past.median + 1.0):
                 continue

@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from ..scheduler.tables import ledger_jobs
 from ..telemetry.labels import ACTIVITIES
-from .expressions import number, whole
+from .expressions import number, one_if, whole
+from .job_cube import USER_ERROR, ended_within
 from .model import Day, Period
 from .time_partition import UNKNOWN, TimeTable
 
 WEEKDAYS, HOURS = 7, 24
 
 
-def jobs_by_hour(connection: Connection, where: ColumnElement[bool], size: int) -> dict[str, dict[int, int]]:
-    """Return how many jobs ended, by device and stretch of ``size`` seconds since 1970."""
+@dataclass(frozen=True, slots=True)
+class HourlyJobs:
+    """The jobs of one device that ended in a stretch of time of the clock, in the period or before it."""
+
+    qpu_id: str
+    stretch: int
+    """Number of the stretch since 1970."""
+    in_period: bool
+    jobs: int
+    failed: int
+
+
+def jobs_by_hour(
+    connection: Connection, begin: float, period: Period, devices: Sequence[str], size: int
+) -> list[HourlyJobs]:
+    """Return how many jobs ended from ``begin`` to the end of the period, by stretches of ``size`` seconds."""
     columns = ledger_jobs.c
-    stretch = whole(columns.ended_at / number(float(size)))
-    found: dict[str, dict[int, int]] = {}
-    rows = connection.execute(
-        select(stretch.label("stretch"), columns.qpu_id, func.count())
-        .where(where)
-        .group_by(stretch, columns.qpu_id)
+    failed = one_if(and_(columns.state == "ERROR", columns.reason != USER_ERROR))
+    keys = (
+        whole(columns.ended_at / number(float(size))).label("stretch"),
+        one_if(columns.ended_at >= number(period.begin)).label("in_period"),
+        columns.qpu_id,
     )
-    for place, qpu_id, count in rows:
-        found.setdefault(qpu_id, {})[place] = count
-    return found
+    rows = connection.execute(
+        select(*keys, func.count(), func.sum(failed))
+        .where(ended_within(begin, period.end, devices))
+        .group_by(*keys)
+    )
+    return [
+        HourlyJobs(qpu_id, stretch, bool(in_period), jobs, int(failed))
+        for stretch, in_period, qpu_id, jobs, failed in rows
+    ]
 
 
 def midnights(period: Period) -> list[float]:
@@ -47,7 +68,7 @@ def midnights(period: Period) -> list[float]:
         found.append(midnight)
 
 
-def days(table: TimeTable, period: Period, jobs: Mapping[int, int]) -> list[Day]:
+def days(table: TimeTable, period: Period, jobs: Sequence[HourlyJobs]) -> list[Day]:
     """Return the days of the period with a device's time and the jobs that ended on it."""
     borders = midnights(period)
     zone = ZoneInfo(period.timezone)
@@ -57,9 +78,10 @@ def days(table: TimeTable, period: Period, jobs: Mapping[int, int]) -> list[Day]
         for activity, length in spent.items():
             day[activity] += max(length, 0.0)
     counts = [0] * len(seconds)
-    for stretch, count in jobs.items():
-        place = bisect_right(borders, max(float(stretch * table.grid.size), period.begin)) - 1
-        counts[min(place, len(counts) - 1)] += count
+    for of in jobs:
+        if of.in_period and of.qpu_id == table.presence.qpu_id:
+            place = bisect_right(borders, max(float(of.stretch * table.grid.size), period.begin)) - 1
+            counts[min(place, len(counts) - 1)] += of.jobs
     return [
         Day(
             date=f"{datetime.fromtimestamp(begin, zone):%Y-%m-%d}",

@@ -16,7 +16,7 @@ from ..scheduler.tables import ledger_jobs
 from . import anomalies, breakdown, cost
 from .availability import availability
 from .coverage import coverage, life_is_read
-from .days_and_hours import days, heatmap, jobs_by_hour
+from .days_and_hours import HourlyJobs, days, heatmap, jobs_by_hour
 from .device_quality import planned_windows, quality
 from .job_classes import MEASURES, classes, endings, objectives_met
 from .job_cube import JobCell, ended_within, job_cube
@@ -31,6 +31,7 @@ from .time_partition import TimeTable, partition, time_table
 from .trends import Figures, trends, whole_fleet
 
 _LISTED = 200
+_HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +94,13 @@ def make_report(
     times = timing.result()
     progress("past")
     first = begin_of_ledger.result()
-    searching = store.begin(lambda connection: _anomalies(connection, wanted, cells, first))
+    size = times[0].grid.size if times else _HOUR
     hourly = store.begin(
-        lambda connection: jobs_by_hour(connection, where, times[0].grid.size if times else 3600)
+        lambda connection: jobs_by_hour(
+            connection, anomalies.begin_of_past(period), period, wanted.devices, size
+        )
     )
+    searching = store.begin(lambda connection: _anomalies(connection, wanted, cells, first))
     using = store.begin(
         lambda connection: session_use(connection, period, where, wanted.devices, cells, found.sources)
     )
@@ -138,7 +142,7 @@ def make_report(
             if cells_before or any(of.before is not None for of in times)
             else None,
         ),
-        anomalies=searching.result(),
+        anomalies=[*searching.result(), *anomalies.unusual_hours(counts, size, period, first)],
         statements=billing.result(),
     )
     object.__setattr__(report, "took_seconds", time.perf_counter() - began)
@@ -186,7 +190,7 @@ def _device(
     wanted: Wanted,
     settings: ReportSettings,
     cells: Sequence[JobCell],
-    jobs: Mapping[str, Mapping[int, int]],
+    jobs: Sequence[HourlyJobs],
 ) -> tuple[Coverage, DevicePart]:
     presence, period = of.presence, wanted.period
     name = presence.qpu_id
@@ -199,7 +203,7 @@ def _device(
         before=of.before,
         utilization_target=settings.targets.utilization,
         availability=availability(connection, presence, period, of.now, settings.targets.availability),
-        days=days(of.table, period, jobs.get(name, {})),
+        days=days(of.table, period, jobs),
         heatmap=heatmap(of.table, period),
         shots=_shots([cell for cell in cells if cell.qpu_id == name], wanted.nominal_rates.get(name)),
         windows=planned_windows(connection, name, period),
@@ -237,7 +241,6 @@ def _anomalies(
 ) -> list[Anomaly]:
     return [
         *anomalies.unusual_users(connection, wanted.period, wanted.previous, wanted.devices, cells, first),
-        *anomalies.unusual_hours(connection, wanted.period, wanted.devices, first),
         *anomalies.unusual_jobs(connection, wanted.period, wanted.devices),
     ]
 

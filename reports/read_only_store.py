@@ -1,6 +1,6 @@
 """Opens a store for reading only: a running daemon is not disturbed, and nothing can be changed.
 
-SQLite is opened with ``mode=ro``, which lets temporary tables be made in memory; with its write-ahead log
+SQLite is opened with ``mode=ro``, which lets temporary tables be made beside it; with its write-ahead log
 readers hold up nobody. PostgreSQL's own transactions are read-only and see one moment.
 """
 
@@ -141,7 +141,8 @@ def _open(uri: str) -> sqlite3.Connection:
         uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     for pragma in (
-        "temp_store=MEMORY",
+        # What is sorted goes to a file that nobody else sees, so that memory stays bounded.
+        "temp_store=FILE",
         f"cache_size=-{_CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}")
