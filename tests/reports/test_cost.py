@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -96,7 +97,7 @@ def test_a_statement_is_its_lines_and_corrections_and_the_parts_of_a_period_make
     with ledger(ended, corrected) as connection:
         whole = told(connection, 0, 1001)
         edges = [0.0, *sorted(cuts), 1001.0]
-        parts = [told(connection, *pair) for pair in zip(edges, edges[1:], strict=False)]
+        parts = [told(connection, *pair) for pair in pairwise(edges)]
     for account, statement in whole.items():
         added = sum(line.cost for line in statement.lines) + sum(item.cost for item in statement.corrections)
         assert statement.total == pytest.approx(added, abs=1e-9)
