@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
@@ -145,8 +145,7 @@ def make_report(
         anomalies=[*searching.result(), *anomalies.unusual_hours(counts, size, period, first)],
         statements=billing.result(),
     )
-    object.__setattr__(report, "took_seconds", time.perf_counter() - began)
-    return report
+    return replace(report, took_seconds=time.perf_counter() - began)
 
 
 def _check_devices(found: Fleet, devices: Sequence[str]) -> None:
