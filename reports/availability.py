@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
+from .ledger_intervals import UNKNOWN, stretches
 from .model import Availability, Incident, Period, TimePartition
 from .presence import Presence
 from .time_cells import Grid
-from .time_partition import UNKNOWN, stretches
 
 _RESTART_SECONDS = 3600.0
 """The longest time without knowledge that is taken as a restart of qwatch."""

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, func, select
 
 from ..scheduler.tables import device_time, slices
+from .ledger_intervals import UNKNOWN, stretches
 from .model import Coverage, Difference, Gap, Period, TimePartition
 from .presence import Presence
 from .time_cells import Grid
-from .time_partition import UNKNOWN, stretches
 
 MOST_SLICES = 3_000_000
 """Of a device with more the whole life is not read for one report."""

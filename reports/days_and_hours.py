@@ -15,8 +15,9 @@ from ..scheduler.tables import ledger_jobs
 from ..telemetry.labels import ACTIVITIES
 from .expressions import number, one_if, whole
 from .job_cube import USER_ERROR, ended_within
+from .ledger_intervals import UNKNOWN
 from .model import Day, Period
-from .time_partition import UNKNOWN, TimeTable
+from .time_partition import TimeTable
 
 WEEKDAYS, HOURS = 7, 24
 
