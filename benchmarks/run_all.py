@@ -20,6 +20,7 @@ SHORT = {
     "scrape.py": ["--devices", "1", "10", "--scrapes", "20", "--idle", "10"],
     "queue_collector.py": ["--history", "100000", "--pending", "0", "1000"],
     "telemetry_cost.py": ["--states", "healthy", "hangs", "--rounds", "4", "--seconds", "2"],
+    "utilization_report.py": ["--jobs", "100000", "--past", "20000", "--formats", "json", "--rounds", "1"],
 }
 LONG = {
     "submission.py": ["--repeat", "3"],
@@ -30,6 +31,7 @@ LONG = {
     "scrape.py": [],
     "queue_collector.py": [],
     "telemetry_cost.py": [],
+    "utilization_report.py": [],
 }
 _MOST_SECONDS = 1800.0
 

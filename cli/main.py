@@ -339,6 +339,78 @@ def push(
 
 
 @application.command()
+def report(
+    month: Annotated[str | None, typer.Option("--month", metavar="2026-11", help="a calendar month")] = None,
+    week: Annotated[str | None, typer.Option("--week", metavar="2026-W47", help="a week of ISO 8601")] = None,
+    year: Annotated[str | None, typer.Option("--year", metavar="2026", help="a calendar year")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="a date, or a moment in ISO 8601")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="WHEN", help="the moment before which it ends; default: now")
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            help="user, account, class, partition, sdk, session, device or slurm-job: what to break down by",
+        ),
+    ] = "class",
+    device: Annotated[
+        list[str] | None, typer.Option("--device", metavar="NAME", help="only this one; may be repeated")
+    ] = None,
+    how: Annotated[
+        str | None,
+        typer.Option("--format", help="html, md, csv or json; default: what --out is named, else md"),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="csv: only this table, with columns of its own"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="write it there")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="the daemon's configuration")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="the store: a database's URL or a file")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", metavar="ZONE", help="zone of days and months: Europe/Paris")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", help="how many users and accounts are listed", min=1, max=1000)
+    ] = None,
+    no_names: Annotated[
+        bool, typer.Option("--anonymous", help="aliases for users, accounts, sessions and Slurm jobs")
+    ] = False,
+) -> None:
+    """Report how the devices were used in a period (default: the month so far), from the ledger."""
+    _needs("reports", "alembic", "jinja2", "numpy", "pydantic_settings", "sqlalchemy")
+    from ..reports.breakdown import BY
+    from ..reports.period import Asked
+    from .report import ReportOptions, run_report
+
+    if by not in BY:
+        raise typer.BadParameter(f"{by!r} is not one of {', '.join(BY)}", param_hint="--by")
+    asked = Asked(month=month, week=week, year=year, begin=begin, end=end)
+    run_report(
+        ReportOptions(
+            asked=asked,
+            by=by,
+            devices=device or (),
+            how=how,
+            table=table,
+            out=out,
+            config=config,
+            store=store,
+            timezone=timezone,
+            top=top,
+            anonymous=no_names,
+        )
+    )
+
+
+@application.command()
 def doctor(
     qpu: QpuOption = None,
     prometheus: Annotated[

@@ -110,8 +110,8 @@ def save(connection: Connection, partitions: Sequence[Partition]) -> list[None]:
     return [None] * len(partitions)
 
 
-def resume(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
-    """Return what :func:`load` does, and tell the ledger since when no daemon ran."""
+def resume(connection: Connection, qpu_id: str, now: float, reason: str = "no daemon ran") -> dict[str, float]:
+    """Return what :func:`load` does, and tell the ledger since when nobody watched, and why."""
     seconds = load(connection, qpu_id, now)
     as_of = connection.execute(
         select(devices.c.time_as_of).where(devices.c.qpu_id == qpu_id)
@@ -124,7 +124,7 @@ def resume(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
     ).first()
     if last is None or last.activity != "unknown":
         since = now if as_of is None else min(max(as_of, 0.0 if last is None else last.since), now)
-        record_changes(connection, [Change(qpu_id, "unknown", "no daemon ran", since)])
+        record_changes(connection, [Change(qpu_id, "unknown", reason, since)])
     return seconds
 
 
