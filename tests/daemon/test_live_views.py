@@ -31,6 +31,13 @@ def daemon(run_daemon: Any, device: Any, device_at: Any) -> Iterator[Any]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def quiet(run_daemon: Any, run_device: Any, device_at: Any) -> Iterator[Any]:
+    """A daemon for those who submit nothing."""
+    with run_device() as device, run_daemon(devices=[device_at(device.url)]) as running:
+        yield running
+
+
 @contextlib.contextmanager
 def events(daemon: Any, **options: Any) -> Iterator[Iterator[dict[str, str]]]:
     """Watch the stream of a daemon: yield its events as dictionaries of their fields."""
@@ -60,16 +67,16 @@ def new_secret(daemon: Any) -> str:
     return str(daemon.ok("POST", "/web/links")["url"]).partition("#")[2]
 
 
-def test_the_root_path_is_a_page_for_browsers_and_liveness_for_all_others(daemon: Any) -> None:
-    page = httpx.get(daemon.url, headers=BROWSER)
+def test_the_root_path_is_a_page_for_browsers_and_liveness_for_all_others(quiet: Any) -> None:
+    page = httpx.get(quiet.url, headers=BROWSER)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     assert page.headers["x-content-type-options"] == "nosniff"
     assert page.headers["referrer-policy"] == "no-referrer"
     for headers in ({}, {"accept": "*/*"}, {"accept": "application/json"}):
-        assert httpx.get(daemon.url, headers=headers).json()["service"] == "qwatch"
-    assert httpx.post(daemon.url, headers=BROWSER).status_code == 405
+        assert httpx.get(quiet.url, headers=headers).json()["service"] == "qwatch"
+    assert httpx.post(quiet.url, headers=BROWSER).status_code == 405
 
 
 def test_the_public_part_tells_devices_and_queues_and_names_nobody(daemon: Any, sequence_text: str) -> None:
@@ -181,34 +188,34 @@ def test_the_daemon_stops_in_order_while_people_watch(daemon: Any) -> None:
     assert "did not stop in time" not in daemon.log
 
 
-def test_a_link_works_once_and_sets_a_cookie_that_scripts_and_other_sites_cannot_use(daemon: Any) -> None:
-    secret = new_secret(daemon)
-    entered = enter(daemon, secret)
+def test_a_link_works_once_and_sets_a_cookie_that_scripts_and_other_sites_cannot_use(quiet: Any) -> None:
+    secret = new_secret(quiet)
+    entered = enter(quiet, secret)
     assert (entered.status_code, entered.headers["location"]) == (303, "../")
     attributes = entered.headers["set-cookie"].split("; ")
     assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=28800"} <= set(attributes)
     cookie = attributes[0]
-    shown = httpx.get(f"{daemon.url}/live", headers={"cookie": cookie})
+    shown = httpx.get(f"{quiet.url}/live", headers={"cookie": cookie})
     assert shown.json()["own"]["uid"] == os.getuid()
-    again = enter(daemon, secret)
+    again = enter(quiet, secret)
     assert again.status_code == 401
     assert "used before" in again.json()["detail"]
     assert "set-cookie" not in again.headers
-    out = httpx.post(f"{daemon.url}/web/logout", headers={"cookie": cookie, "origin": daemon.url})
+    out = httpx.post(f"{quiet.url}/web/logout", headers={"cookie": cookie, "origin": quiet.url})
     assert out.status_code == 303
-    assert httpx.get(f"{daemon.url}/live", headers={"cookie": cookie}).json()["own"] is None
+    assert httpx.get(f"{quiet.url}/live", headers={"cookie": cookie}).json()["own"] is None
 
 
 @pytest.mark.parametrize("origin", ["", "null", "http://evil.example"])
-def test_another_sites_form_neither_logs_in_nor_out(daemon: Any, origin: str) -> None:
-    secret = new_secret(daemon)
-    assert enter(daemon, secret, origin).status_code == 403
-    entered = enter(daemon, secret)
+def test_another_sites_form_neither_logs_in_nor_out(quiet: Any, origin: str) -> None:
+    secret = new_secret(quiet)
+    assert enter(quiet, secret, origin).status_code == 403
+    entered = enter(quiet, secret)
     assert entered.status_code == 303
     cookie = entered.headers["set-cookie"].split(";")[0]
-    out = httpx.post(f"{daemon.url}/web/logout", headers={"cookie": cookie, "origin": origin})
+    out = httpx.post(f"{quiet.url}/web/logout", headers={"cookie": cookie, "origin": origin})
     assert out.status_code == 403
-    assert httpx.get(f"{daemon.url}/live", headers={"cookie": cookie}).json()["own"] is not None
+    assert httpx.get(f"{quiet.url}/live", headers={"cookie": cookie}).json()["own"] is not None
 
 
 def test_behind_a_proxy_with_tls_and_a_prefix_the_cookie_is_for_them(
@@ -290,25 +297,25 @@ def test_munge_proves_a_viewer_each_time_anew(
             assert json.loads(next(stream)["data"])["own"]["uid"] == os.getuid()
 
 
-def test_qwatch_open_prints_a_link_that_logs_this_user_in(daemon: Any) -> None:
-    environment = daemon.environment | {
+def test_qwatch_open_prints_a_link_that_logs_this_user_in(quiet: Any) -> None:
+    environment = quiet.environment | {
         "QRMI_JOB_QPU_RESOURCES": "EMU",
         "QRMI_JOB_QPU_TYPES": "pasqal-local",
-        "EMU_QRMI_WARDEN_URL": daemon.url,
-        "QWATCH_TOKEN_FILE": str(daemon.token_file),
+        "EMU_QRMI_WARDEN_URL": quiet.url,
+        "QWATCH_TOKEN_FILE": str(quiet.token_file),
         "SSH_CONNECTION": "10.0.0.1 5 10.0.0.2 22",
     }
     command = [sys.executable, "-m", "qwatch.cli.main", "open", "--qpu", "EMU", "--print"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     url = done.stdout.strip()
-    assert url.startswith(f"{daemon.url}/web/enter#qwl_")
-    assert f"ssh -L {daemon.url.rpartition(':')[2]}:127.0.0.1:" in done.stderr
-    assert enter(daemon, url.partition("#")[2]).status_code == 303
+    assert url.startswith(f"{quiet.url}/web/enter#qwl_")
+    assert f"ssh -L {quiet.url.rpartition(':')[2]}:127.0.0.1:" in done.stderr
+    assert enter(quiet, url.partition("#")[2]).status_code == 303
 
 
-def test_the_forms_page_holds_no_secret_and_asks_for_one(daemon: Any) -> None:
-    page = httpx.get(f"{daemon.url}/web/enter")
+def test_the_forms_page_holds_no_secret_and_asks_for_one(quiet: Any) -> None:
+    page = httpx.get(f"{quiet.url}/web/enter")
     assert page.status_code == 200
     assert 'name="token"' in page.text
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
