@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pwd
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +198,82 @@ def test_it_can_be_read_on_a_phone_at_a_desk_and_on_a_wall(
         # Without a mouse: the first key leads past the header.
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.className") == "skip"
+        context.close()
+        assert not complaints
+
+
+@contextlib.contextmanager
+def reverse_proxy(port: int, target: str, prefix: str, user: str | None) -> Iterator[None]:
+    """A portal's reverse proxy: takes a prefix off, and names the user who is logged in there."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            assert self.path.startswith(f"{prefix}/"), self.path
+            left_out = ("host", "connection", "x-remote-user", "accept-encoding")
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in left_out}
+            if user is not None:
+                headers["x-remote-user"] = user
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            url = target + self.path.removeprefix(prefix)
+            with httpx.stream(self.command, url, headers=headers, content=body, timeout=60) as reply:
+                self.send_response(reply.status_code)
+                for name, value in reply.headers.multi_items():
+                    if name not in ("content-length", "transfer-encoding", "connection"):
+                        self.send_header(name, value)
+                self.send_header("connection", "close")
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    for chunk in reply.iter_raw():
+                        self.wfile.write(chunk)
+
+        do_GET = do_POST = answer
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server.daemon_threads, server.block_on_close = True, False
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("user", ["daemon", None])
+def test_it_works_under_the_prefix_of_a_portal_that_names_its_users_or_not(
+    browser: Browser,
+    run_daemon: Any,
+    run_device: Any,
+    device_at: Any,
+    free_port: Any,
+    complaints: list[str],
+    user: str | None,
+) -> None:
+    port = free_port()
+    portal = f"http://127.0.0.1:{port}/qpu"
+    api = {"public_url": portal, "proxy_hosts": ["127.0.0.1"], "proxy_user_header": "X-Remote-User"}
+    with (
+        run_device() as device,
+        run_daemon(devices=[device_at(device.url)], api=api) as daemon,
+        reverse_proxy(port, daemon.url, "/qpu", user),
+    ):
+        context = browser.new_context()
+        page = listened(context.new_page(), complaints)
+        page.goto(f"{portal}/" if user else link(daemon))
+        page.wait_for_url(f"{portal}/")
+        expect(page.locator("#connection-text")).to_have_text("live")
+        expect(page.locator("#own-title")).to_contain_text(user or pwd.getpwuid(os.getuid()).pw_name)
+        daemon.ok("POST", "/accessible", json={"is_accessible": False, "message": "closed for the day"})
+        expect(page.locator('[data-device="EMU"]')).to_contain_text("closed for the day")
+        if user is None:
+            assert [cookie["path"] for cookie in context.cookies()] == ["/qpu"]
+            page.get_by_role("button", name="Log out").click()
+            expect(page.locator(".hint")).to_be_visible()
+            assert context.cookies() == []
         context.close()
         assert not complaints
 

@@ -5,9 +5,9 @@
   const connection = document.getElementById("connection");
   const connectionText = document.getElementById("connection-text");
   const announce = document.getElementById("announce");
-  const SILENT = 40000, STALE = 6000;
+  const SILENT = 40000, STALE = 6000, HIDDEN = 60000;
   let source, offset = Date.parse(live.dataset.at) - Date.now();
-  let heard = Date.now(), lost = null, delay = 1000, again = null;
+  let heard = Date.now(), lost = null, delay = 1000, again = null, bedtime = null, asleep = false;
 
   const now = () => Date.now() + offset;
   const duration = (seconds) => {
@@ -38,7 +38,7 @@
       const start = Date.parse(bar.dataset.start), end = Date.parse(bar.dataset.end);
       bar.value = Math.min(99, Math.max(0, 100 * (now() - start) / Math.max(end - start, 1)));
     }
-    if (Date.now() - heard > SILENT) { lose(); connect(); }
+    if (!asleep && Date.now() - heard > SILENT) { lose(); connect(); }
     show();
   };
 
@@ -124,8 +124,16 @@
     await fetch(logout.action, { method: "POST", redirect: "manual" }).catch(() => null);
     location.reload();
   });
+  // A browser has few connections to one server: a tab that nobody sees gives its own back.
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden && lost !== null) { delay = 1000; lose(); connect(); }
+    clearTimeout(bedtime);
+    if (document.hidden) {
+      bedtime = setTimeout(() => { asleep = true; clearTimeout(again); lose(); }, HIDDEN);
+    } else if (asleep || lost !== null) {
+      asleep = false; delay = 1000;
+      lose();
+      connect();
+    }
   });
   connect();
   tick();
