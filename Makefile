@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 BIN := $(VENV)/bin
-PACKAGES := alerts cli collectors daemon dashboards emulator examples exporters qrmi reports scheduler telemetry
+PACKAGES := alerts cli collectors compose daemon dashboards emulator examples exporters qrmi reports scheduler telemetry
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long bench lint format dashboards alerts metrics-reference system-packages clean
+.PHONY: help up test test-long bench lint format dashboards alerts metrics-reference system-packages engines clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +15,7 @@ help: ## show this list
 up: $(VENV)/installed-up ## install and run everything on this machine (ARGS="--for 60")
 	@exec $(BIN)/qwatch up $(ARGS)
 
-test: $(VENV)/installed-test system-packages ## install what the tests need, and run them
+test: $(VENV)/installed-test system-packages engines ## install what the tests need, and run them
 	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile $(ARGS)
 
 test-long: $(VENV)/installed-test system-packages ## the longer campaigns (QWATCH_TEST_ROUNDS, QWATCH_TEST_SEED)
@@ -47,6 +47,9 @@ metrics-reference: $(VENV)/installed-test ## generate docs/metrics.md
 
 system-packages: ## the Debian packages that the tests use (installed when root, else named)
 	@sh tests/system-packages.sh
+
+engines: ## where Go is, the Collector and docker compose for the tests, into build/engines
+	@sh tests/engines.sh
 
 clean: ## remove what was installed and built
 	rm -rf $(VENV) .editable build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,6 +11,7 @@ ROOMS = [
     "alerts",
     "cli",
     "collectors",
+    "compose",
     "daemon",
     "dashboards",
     "emulator",
@@ -60,6 +61,7 @@ setup(
             "*.css",
             "*.js",
             "*.tmpl",
+            "Containerfile",
         ]
     },
 )

@@ -34,6 +34,13 @@ def alertmanager(configuration: Configuration) -> dict[str, object]:
     }
 
 
+def unaddressed(configuration: Configuration) -> dict[str, object]:
+    """Return the same without addresses: alerts are shown and nobody is told; what a stack starts with."""
+    content = alertmanager(configuration)
+    names = [{"name": receiver["name"]} for receiver in _receivers(configuration)]
+    return {**{key: content[key] for key in ("templates", "route", "inhibit_rules")}, "receivers": names}
+
+
 def _route(configuration: Configuration) -> dict[str, object]:
     """Return the tree: the first route that matches takes an alert; the operators get the rest."""
     teams: list[object] = []

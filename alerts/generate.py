@@ -17,7 +17,7 @@ from ..telemetry.recorded_series import STEP
 from ..telemetry.tree_differences import differences
 from . import objectives
 from .alerting import AREAS
-from .alertmanager import alertmanager
+from .alertmanager import alertmanager, unaddressed
 from .configuration import Configuration
 from .recording import drift_rules, recording_rules
 
@@ -25,7 +25,9 @@ ROOM = Path(__file__).parent
 FILE = ROOM / "rules" / "qwatch.yaml"
 TEST_PROFILE = ROOM / "rules" / "test_profile.yaml"
 ALERTMANAGER = ROOM / "routing" / "alertmanager.yml"
+UNADDRESSED = ROOM / "routing" / "unaddressed.yml"
 HEADER = "# Made from the code in alerts/ by `make alerts`; change it there.\n"
+UNADDRESSED_HEADER = f"{HEADER}# alertmanager.yml without addresses: alerts are shown, nobody is told.\n"
 TEST_HEADER = f"{HEADER}# Every span of time is a sixtieth of what it is in qwatch.yaml. For tests only.\n"
 
 
@@ -84,6 +86,7 @@ FILES: dict[Path, Callable[[], tuple[dict[str, object], str]]] = {
     FILE: lambda: (rules(Configuration()), HEADER),
     TEST_PROFILE: lambda: (rules(Configuration().scaled()), TEST_HEADER),
     ALERTMANAGER: lambda: (alertmanager(Configuration()), HEADER),
+    UNADDRESSED: lambda: (unaddressed(Configuration()), UNADDRESSED_HEADER),
 }
 """What is generated, each from the one configuration."""
 

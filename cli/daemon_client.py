@@ -34,6 +34,15 @@ class DaemonClient:
             )
         return cls(location, location.url.rstrip("/"))
 
+    @classmethod
+    def of_daemon(cls, qpu: str | None) -> DaemonClient:
+        """Return the same at its daemon's own address, for what is not of one QPU."""
+        return cls.of(qpu).at_daemon()
+
+    def at_daemon(self) -> DaemonClient:
+        """Return the daemon at its own address, for what is not of one QPU."""
+        return DaemonClient(self.location, self.url.partition("/devices/")[0])
+
     def get(self, path: str, **parameters: str | int) -> dict[str, Any]:
         """Return the reply to a GET; CommandFailedError with the daemon's own words if it is refused."""
         return self.call("GET", path, params=parameters)

@@ -21,7 +21,7 @@ from .time_bars import print_job_time
 from .trace_tree import print_trace
 
 _FINAL = ("DONE", "CANCELED", "ERROR")
-_COLOURS = {"DONE": "green", "ERROR": "red", "CANCELED": "yellow", "RUNNING": "cyan", "PENDING": "blue"}
+COLOURS = {"DONE": "green", "ERROR": "red", "CANCELED": "yellow", "RUNNING": "cyan", "PENDING": "blue"}
 
 
 def submit_job(
@@ -73,7 +73,7 @@ def list_jobs(qpu: str | None, limit: int, as_json: bool) -> None:
     for title in ("id", "device", "class", "state", "shots", "created", "wait", "run"):
         table.add_column(title, justify="right" if title in ("id", "shots", "wait", "run") else "left")
     for job in found:
-        colour = _COLOURS.get(job["status"], "")
+        colour = COLOURS.get(job["status"], "")
         table.add_row(
             str(job["id"]),
             job["device"],
@@ -87,18 +87,25 @@ def list_jobs(qpu: str | None, limit: int, as_json: bool) -> None:
     Console().print(table)
 
 
-def show_job(number: int, qpu: str | None, trace: bool, session: bool, as_json: bool) -> None:
-    """Print all that the daemon tells of a job; with ``session`` also where its session's time went."""
+def show_job(
+    number: int, qpu: str | None, trace: bool, session: bool, as_json: bool, html: Path | None = None
+) -> None:
+    """Print all that the daemon tells of a job; with ``session`` also where its session's time went.
+
+    With ``html`` its timeline, or its session's, is written to a page.
+    """
     client = DaemonClient.of(qpu)
     # Asked before the results, whose first fetch it tells.
     timeline = client.find(f"/jobs/{number}/timeline")
     job = client.get(f"/jobs/{number}")
     log = client.get(f"/jobs/{number}/logs")["logs"]
+    if html is not None:
+        _write_page(html, client, job, timeline, log, session)
     if as_json:
         typer.echo(json.dumps(job | {"logs": log, "timeline": timeline}))
         return
     console = Console(highlight=False, soft_wrap=True)
-    colour = _COLOURS.get(job["status"], "")
+    colour = COLOURS.get(job["status"], "")
     console.print(f"[bold]job {job['id']}[/] on {job['device']}: [{colour}]{job['status']}[/]")
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
     for name, value in (
@@ -127,7 +134,26 @@ def show_job(number: int, qpu: str | None, trace: bool, session: bool, as_json: 
         console.print(f"  {line}", markup=False)
     if trace:
         console.print("trace", style="bold")
-        print_trace(console, job["trace_id"], client.location)
+        print_trace(console, job["trace_id"], client.location, None if session else number)
+
+
+def _write_page(
+    file: Path,
+    client: DaemonClient,
+    job: dict[str, Any],
+    timeline: dict[str, Any] | None,
+    log: str,
+    whole_session: bool,
+) -> None:
+    from .timeline_file import job_page, session_page, write_page
+
+    if timeline is None or "slices" not in timeline:
+        raise CommandFailedError("the daemon is too old to tell the intervals of a timeline: upgrade it")
+    if whole_session:
+        number = timeline["session"]["number"]
+        write_page(file, session_page(client.at_daemon().get(f"/sessions/{number}/timeline")))
+    else:
+        write_page(file, job_page(job, timeline, log))
 
 
 def cancel_job(number: int, qpu: str | None) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .admin import application as administration
+
+if TYPE_CHECKING:
+    from .periods import Period
 
 application = typer.Typer(
     name="qwatch",
@@ -27,6 +30,20 @@ QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON, for scripts")]
+HtmlOption = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="write the timeline as a page of its own")
+]
+MonthOption = Annotated[
+    str | None, typer.Option("--month", metavar="YYYY-MM", help="a month, in the zone of this machine")
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="WHEN", help="moment, or time back from now (7d); default: 30 days"),
+]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="WHEN", help="the same; default: now")]
+UserOption = Annotated[
+    str | None, typer.Option("--user", metavar="NAME", help="of this user, for administrators")
+]
 
 
 @application.callback(invoke_without_command=True)
@@ -60,15 +77,38 @@ def up(
     qpu_port: Annotated[
         int, typer.Option("--qpu-port", help="wanted port of the emulated QPU", max=65535)
     ] = 8005,
+    bin_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--bin-dir",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="where Prometheus, Grafana, … are looked for first, before PATH",
+        ),
+    ] = None,
+    no_engines: Annotated[
+        bool, typer.Option("--no-engines", help="leave Prometheus, Grafana, … out, installed or not")
+    ] = False,
 ) -> None:
-    """Start everything on this machine: an emulated QPU, the daemon, and a real hybrid workload."""
+    """Start everything on this machine: an emulated QPU, the daemon, a workload, and the engines found."""
     if auth not in ("auto", "munge", "local"):
         raise typer.BadParameter(f"{auth!r} is not auto, munge or local", param_hint="--auth")
     _needs("up", "alembic", "fastapi", "pulser_simulation")
     from ..daemon.local_stack.stack import StackOptions
     from .up import run_up
 
-    options = StackOptions(data_dir, not no_demo, shot_rate, qpu_port, api_port, metrics_port, auth)
+    options = StackOptions(
+        data_dir,
+        not no_demo,
+        shot_rate,
+        qpu_port,
+        api_port,
+        metrics_port,
+        auth,
+        engines=not no_engines,
+        engine_folder=bin_dir,
+    )
     raise typer.Exit(run_up(options, seconds))
 
 
@@ -182,17 +222,78 @@ def job(
     number: Annotated[int, typer.Argument(metavar="ID")],
     qpu: QpuOption = None,
     trace: Annotated[
-        bool, typer.Option("--trace", help="show the job's trace, where spans are in files")
+        bool, typer.Option("--trace", help="show the job's part of its trace, where spans are in files")
     ] = False,
     session: Annotated[
-        bool, typer.Option("--session", help="show where the time of the job's whole session went")
+        bool,
+        typer.Option("--session", help="show where the time of the job's whole session went, and its trace"),
     ] = False,
+    html: HtmlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a job: state, where its time went, results, log and trace."""
+    if html is not None:
+        _needs("reports", "jinja2")
     from .jobs import show_job
 
-    show_job(number, qpu, trace, session, as_json)
+    show_job(number, qpu, trace, session, as_json, html)
+
+
+@application.command()
+def usage(
+    month: MonthOption = None,
+    begin: FromOption = None,
+    end: ToOption = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="device, class, session, day, sdk or slurm-job")
+    ] = None,
+    qpu: QpuOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what you used: jobs, shots, time on the device, waits, and how well sessions were used."""
+    from .usage import KEYS, show_usage
+
+    if by is not None and by not in KEYS:
+        raise typer.BadParameter(f"{by!r} is not one of {', '.join(KEYS)}", param_hint="--by")
+    show_usage(_period(month, begin, end), by, qpu, user, as_json)
+
+
+@application.command()
+def sessions(
+    month: MonthOption = None,
+    begin: FromOption = None,
+    end: ToOption = None,
+    limit: Annotated[int, typer.Option("--limit", help="how many, newest first", min=1, max=1000)] = 20,
+    qpu: QpuOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List your sessions: those that began in a period, and those that are held."""
+    from .sessions import list_sessions
+
+    list_sessions(_period(month, begin, end), qpu, user, limit, as_json)
+
+
+@application.command()
+def session(
+    number: Annotated[int | None, typer.Argument(metavar="ID", help="as 'qwatch sessions' lists it")] = None,
+    slurm_job: Annotated[
+        str | None, typer.Option("--slurm-job", metavar="N", help="every session of this Slurm job")
+    ] = None,
+    html: HtmlOption = None,
+    qpu: QpuOption = None,
+    user: UserOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a session: where its time went, and when which of its jobs did what."""
+    if (number is None) == (slurm_job is None):
+        raise typer.BadParameter("give either the session's number or --slurm-job N", param_hint="ID")
+    if html is not None:
+        _needs("reports", "jinja2")
+    from .sessions import show_session
+
+    show_session(number, slurm_job, qpu, user, html=html, as_json=as_json)
 
 
 @application.command()
@@ -303,6 +404,15 @@ def _is_users(error: Exception) -> bool:
     if scheduler_errors is not None:
         known.append(scheduler_errors.SchedulerError)
     return isinstance(error, tuple(known))
+
+
+def _period(month: str | None, begin: str | None, end: str | None) -> Period:
+    from .periods import PeriodError, period
+
+    try:
+        return period(month, begin, end)
+    except PeriodError as error:
+        raise typer.BadParameter(str(error), param_hint="--month, --from, --to") from None
 
 
 def _needs(extra: str, *modules: str) -> None:

@@ -18,7 +18,7 @@ _MEANINGS = {
     "fetch": "ended, not yet fetched",
     "idle": "session held, no job",
 }
-_COLOURS = {
+COLOURS = {
     "classical": "magenta",
     "queue": "blue",
     "dispatch": "yellow",
@@ -32,11 +32,11 @@ def print_job_time(console: Console, timeline: dict[str, Any], whole_session: bo
     """Print the parts of a job's time, and its session's in one line, or as bars too."""
     job, session = timeline["job"], timeline["session"]
     console.print(f"where its time went: {seconds(job['total_seconds'])}", style="bold")
-    _print_bars(console, job)
+    print_bars(console, job)
     heading = f"{_about(session)}: {seconds(session['total_seconds'])}"
     console.print(heading if whole_session else f"{heading} (--session: as bars)", style="bold")
     if whole_session:
-        _print_bars(console, session)
+        print_bars(console, session)
         return
     told = [(name, value) for name, value in session["seconds"].items() if value >= _LEAST_TOLD]
     parts = ", ".join(f"{name} {seconds(value)}" for name, value in told)
@@ -49,24 +49,25 @@ def _about(session: dict[str, Any]) -> str:
     return f"its session, {count} job{'' if count == 1 else 's'}, {held}"
 
 
-def _print_bars(console: Console, breakdown: dict[str, Any]) -> None:
+def print_bars(console: Console, breakdown: dict[str, Any]) -> None:
+    """Print the parts of a breakdown, a bar each."""
     total = breakdown["total_seconds"]
     for name, value in breakdown["seconds"].items():
         share = value / total if total > 0 else 0.0
         line = Text(f"  {name:<9} ")
-        line.append(bar(share), style=_COLOURS.get(name, ""))
+        line.append(bar(share), style=COLOURS.get(name, ""))
         line.append(f" {seconds(value):>9} {share:>4.0%}  ")
         line.append(_MEANINGS.get(name, ""), style="dim")
         console.print(line, soft_wrap=True)
 
 
-def bar(share: float) -> str:
-    """Return a bar that fills ``share`` of 24 columns, to an eighth of one; a little is never nothing."""
-    eighths = round(share * _WIDTH * 8)
+def bar(share: float, width: int = _WIDTH) -> str:
+    """Return a bar that fills ``share`` of ``width`` columns, to an eighth; a little is never nothing."""
+    eighths = round(share * width * 8)
     if share > 0:
         eighths = max(eighths, 1)
-    whole, rest = divmod(min(eighths, _WIDTH * 8), 8)
-    return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(_WIDTH)
+    whole, rest = divmod(min(eighths, width * 8), 8)
+    return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
 def seconds(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from rich.console import Console
 from rich.tree import Tree
 
 from ..qrmi.location import Location
+from ..telemetry import attributes
 from ..telemetry.tracing import TRACE_DIRECTORY
 
 
 @dataclass(frozen=True, slots=True)
 class FoundSpan:
-    """A span of a file; times in Unix nanoseconds."""
+    """A span of a file; times in Unix nanoseconds. ``task`` is the number of the job that it is of."""
 
     span_id: str
     parent_id: str | None
@@ -27,10 +29,11 @@ class FoundSpan:
     begin: int
     end: int
     failed: bool
+    task: str | None = None
 
 
-def print_trace(console: Console, trace_id: str | None, location: Location) -> None:
-    """Print the spans of a trace, or one line that says where they are instead."""
+def print_trace(console: Console, trace_id: str | None, location: Location, job: int | None = None) -> None:
+    """Print the spans of a trace, of one ``job`` or all, or one line that says where they are instead."""
     directory = os.environ.get(TRACE_DIRECTORY) or location.trace_directory
     if trace_id is None:
         console.print("  the job's spans were not sent yet")
@@ -38,10 +41,14 @@ def print_trace(console: Console, trace_id: str | None, location: Location) -> N
         console.print(f"  spans are not in files here; look for {trace_id} in the site's trace store")
     else:
         spans = read_spans(Path(directory), trace_id)
-        if not spans:
-            console.print(f"  no spans of {trace_id} in {directory} yet")
-        for root in _trees(spans):
+        shown = spans if job is None else of_job(spans, job)
+        if not shown:
+            of = f"{trace_id}" if job is None else f"job {job} ({trace_id})"
+            console.print(f"  no spans of {of} in {directory} yet")
+        for root in _trees(shown):
             console.print(root)
+        if len(shown) < len(spans):
+            console.print("  its part of the trace (--session: all of it)", style="dim")
 
 
 def read_spans(directory: Path, trace_id: str) -> list[FoundSpan]:
@@ -53,6 +60,21 @@ def read_spans(directory: Path, trace_id: str) -> list[FoundSpan]:
                 if trace_id in line:
                     found += _spans_of(line, trace_id)
     return sorted(found, key=lambda span: (span.begin, -span.end))
+
+
+def of_job(spans: Sequence[FoundSpan], job: int) -> list[FoundSpan]:
+    """Return the spans that name ``job``, and what is below them."""
+    below: dict[str | None, list[FoundSpan]] = defaultdict(list)
+    for span in spans:
+        below[span.parent_id].append(span)
+    found: dict[str, FoundSpan] = {}
+    waiting = [span for span in spans if span.task == str(job)]
+    while waiting:
+        span = waiting.pop()
+        if span.span_id not in found:
+            found[span.span_id] = span
+            waiting += below[span.span_id]
+    return [span for span in spans if span.span_id in found]
 
 
 def _spans_of(line: str, trace_id: str) -> list[FoundSpan]:
@@ -69,6 +91,7 @@ def _spans_of(line: str, trace_id: str) -> list[FoundSpan]:
             int(span["startTimeUnixNano"]),
             int(span["endTimeUnixNano"]),
             span.get("status", {}).get("code") == 2,
+            _text(span, attributes.TASK_ID),
         )
         for resource in request.get("resourceSpans", ())
         for scope in resource.get("scopeSpans", ())
@@ -78,10 +101,14 @@ def _spans_of(line: str, trace_id: str) -> list[FoundSpan]:
 
 
 def _service(resource: dict[str, Any]) -> str:
-    for attribute in resource.get("resource", {}).get("attributes", ()):
-        if attribute["key"] == "service.name":
+    return _text(resource.get("resource", {}), "service.name") or ""
+
+
+def _text(described: dict[str, Any], key: str) -> str | None:
+    for attribute in described.get("attributes", ()):
+        if attribute["key"] == key:
             return str(attribute["value"].get("stringValue", ""))
-    return ""
+    return None
 
 
 def _trees(spans: list[FoundSpan]) -> list[Tree]:

@@ -15,6 +15,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from ..daemon.local_stack.engines import FACTS
 from ..daemon.local_stack.stack import DEVICE, Stack, StackOptions, running_stack
 from ..telemetry import device_metrics, job_metrics
 from .failure import CommandFailedError
@@ -94,6 +95,13 @@ def _introduce(console: Console, stack: Stack, seconds: float | None) -> None:
         ("logs", str(stack.logs)),
     ):
         console.print(f"  [bold]{name:<14}[/]{where}", soft_wrap=True)
+    for item in stack.engines.running:
+        console.print(f"  [bold]{item.engine:<14}[/]{item.launch.url}", soft_wrap=True)
+    if stack.options.engines and (missing := stack.engines.missing()):
+        console.print("[bold]not on PATH[/], and started when they are (or with --bin-dir):")
+        for engine in missing:
+            facts = FACTS[engine]
+            console.print(f"  [bold]{engine:<14}[/]{facts.adds}: {facts.get}", soft_wrap=True)
     console.print(f"  your programs   qwatch run --qpu {DEVICE} -- python program.py", soft_wrap=True)
     console.print("  your jobs       qwatch jobs;  qwatch job ID --trace", soft_wrap=True)
     console.print("stop: Ctrl-C" if seconds is None else f"stops after {seconds:.0f} s, or with Ctrl-C")
@@ -104,12 +112,17 @@ def _follow(console: Console, stack: Stack, progress: Progress, seconds: float |
     started = time.monotonic()
     first_done = False
     next_line = 0.0
+    told: set[str] = set()
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while seconds is None or time.monotonic() - started < seconds:
             stack.keep_demo_running()
             failure = stack.failure()
             if failure is not None:
                 raise CommandFailedError(failure)
+            for line in stack.engines.failures():
+                if line not in told:
+                    told.add(line)
+                    live.console.print(f"[yellow]note:[/] {line}", soft_wrap=True)
             _update(stack, progress)
             elapsed = time.monotonic() - started
             if progress.done and not first_done:

@@ -6,6 +6,8 @@ trace. Addresses are those of one machine; a site puts its own there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import yaml
 
 from ..telemetry import attributes, device_metrics, job_metrics, labels, log_fields
@@ -18,26 +20,31 @@ ADDRESSES: dict[Source, str] = {
     "loki": "http://localhost:3100",
     "tempo": "http://localhost:3200",
 }
+VARIABLES: dict[Source, str] = {source: f"$QWATCH_{source.upper()}_URL" for source in ADDRESSES}
+"""Environment variables of Grafana's process, for a stack that chooses its addresses when it starts."""
 TRACE_ID = "trace_id"
 """Label of an exemplar, and structured metadata of a log line."""
 AROUND = "5m"
 """Log lines are looked for this long before and after a span: queue and run end in other processes."""
 BOARDS_FOLDER = "/var/lib/grafana/dashboards/qwatch"
+BOARDS_VARIABLE = "$QWATCH_BOARDS"
+STACK = "stack"
+"""Subfolder of the files with variables in place of addresses."""
 
 
-def data_sources() -> Json:
+def data_sources(addresses: Mapping[Source, str] = ADDRESSES) -> Json:
     """Return the data sources as Grafana's provisioning reads them."""
     return {
         "apiVersion": 1,
         "datasources": [
-            _source("prometheus", "Prometheus", _prometheus()),
-            _source("loki", "Loki", _loki()),
-            _source("tempo", "Tempo", _tempo()),
+            _source("prometheus", "Prometheus", addresses, _prometheus()),
+            _source("loki", "Loki", addresses, _loki()),
+            _source("tempo", "Tempo", addresses, _tempo()),
         ],
     }
 
 
-def boards() -> Json:
+def boards(folder: str = BOARDS_FOLDER) -> Json:
     """Return where Grafana finds the boards."""
     return {
         "apiVersion": 1,
@@ -49,7 +56,7 @@ def boards() -> Json:
                 "allowUiUpdates": False,
                 "disableDeletion": True,
                 "updateIntervalSeconds": 60,
-                "options": {"path": BOARDS_FOLDER, "foldersFromFilesStructure": False},
+                "options": {"path": folder, "foldersFromFilesStructure": False},
             }
         ],
     }
@@ -57,16 +64,21 @@ def boards() -> Json:
 
 def files() -> dict[str, str]:
     """Return the provisioning files by name."""
-    return {"datasources.yaml": _text(data_sources()), "dashboards.yaml": _text(boards())}
+    return {
+        "datasources.yaml": _text(data_sources()),
+        "dashboards.yaml": _text(boards()),
+        f"{STACK}/datasources.yaml": _text(data_sources(VARIABLES)),
+        f"{STACK}/dashboards.yaml": _text(boards(BOARDS_VARIABLE)),
+    }
 
 
-def _source(kind: Source, name: str, settings: Json) -> Json:
+def _source(kind: Source, name: str, addresses: Mapping[Source, str], settings: Json) -> Json:
     return {
         "name": name,
         "uid": UIDS[kind],
         "type": kind,
         "access": "proxy",
-        "url": ADDRESSES[kind],
+        "url": addresses[kind],
         "isDefault": kind == "prometheus",
         "jsonData": settings,
     }

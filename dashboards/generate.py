@@ -75,9 +75,10 @@ def check_provisioning() -> Iterator[str]:
 
 def write_provisioning() -> list[Path]:
     """Write the provisioning files and return them."""
-    PROVISIONING.mkdir(exist_ok=True)
     for name, text in data_sources.files().items():
-        (PROVISIONING / name).write_text(text, encoding="utf-8")
+        path = PROVISIONING / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     return [PROVISIONING / name for name in data_sources.files()]
 
 

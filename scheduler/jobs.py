@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, insert, select, update
 
 from . import ledger
 from .sessions import Session
@@ -163,6 +163,11 @@ def of_user(
     if before is not None:
         query = query.where(jobs.c.id < before)
     return [job_of(row) for row in connection.execute(query)]
+
+
+def where(connection: Connection, condition: ColumnElement[bool]) -> list[Job]:
+    """Return the jobs for which ``condition`` holds, oldest first."""
+    return [job_of(row) for row in connection.execute(select(jobs).where(condition).order_by(jobs.c.id))]
 
 
 def oldest_pending(connection: Connection, qpu_id: str, job_class: str | None = None) -> Job | None:

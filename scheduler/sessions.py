@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from ..telemetry.redaction import SESSION_PREFIX
 from .tables import OPEN_SESSION, UNFINISHED, jobs, sessions
 
 # Made once, for it is executed with each submission.
 _BY_TOKEN = select(sessions).where(sessions.c.token_sha256 == bindparam("token_sha256"))
+
+_LARGEST_NUMBER = 2**31 - 1
+_MOST_BOUND = 500
+"""Parameters of one statement, well below what any database takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,63 @@ def find(connection: Connection, token: str) -> Session | None:
 def by_id(connection: Connection, session_id: int) -> Session:
     """Return the session with this number."""
     return _session(connection.execute(select(sessions).where(sessions.c.id == session_id)).one())
+
+
+def by_id_or_none(connection: Connection, number: int) -> Session | None:
+    """Return the session with this number, or None."""
+    if not 0 < number <= _LARGEST_NUMBER:
+        return None
+    row = connection.execute(select(sessions).where(sessions.c.id == number)).first()
+    return None if row is None else _session(row)
+
+
+def of_user_begun(
+    connection: Connection,
+    uid: int,
+    begin: float,
+    end: float,
+    before: int | None = None,
+    limit: int | None = None,
+    qpu_id: str | None = None,
+) -> list[Session]:
+    """Return a user's sessions that began from ``begin`` to before ``end`` (Unix seconds), newest first.
+
+    At most ``limit`` of them, with numbers below ``before``; of one device, if one is named.
+    """
+    query = (
+        select(sessions)
+        .where(sessions.c.uid == uid, sessions.c.created_at >= begin, sessions.c.created_at < end)
+        .order_by(sessions.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(sessions.c.id < before)
+    if qpu_id is not None:
+        query = query.where(sessions.c.qpu_id == qpu_id)
+    return [_session(row) for row in connection.execute(query)]
+
+
+def of_user_held(connection: Connection, uid: int, begin: float, end: float) -> list[Session]:
+    """Return a user's sessions that were held for some time from ``begin`` to before ``end`` (Unix seconds)."""
+    held_since = or_(sessions.c.ended_at.is_(None), sessions.c.ended_at >= begin)
+    query = select(sessions).where(sessions.c.uid == uid, sessions.c.created_at < end, held_since)
+    return [_session(row) for row in connection.execute(query)]
+
+
+def of_user_in_slurm_job(connection: Connection, uid: int, slurm_job_id: str) -> list[Session]:
+    """Return a user's sessions of a Slurm job."""
+    query = select(sessions).where(sessions.c.uid == uid, sessions.c.slurm_job_id == slurm_job_id)
+    return [_session(row) for row in connection.execute(query)]
+
+
+def with_numbers(connection: Connection, numbers: Collection[int]) -> list[Session]:
+    """Return the sessions with these numbers, in no order; what there is not is left out."""
+    wanted = sorted(numbers)
+    found: list[Session] = []
+    for first in range(0, len(wanted), _MOST_BOUND):
+        some = sessions.c.id.in_(wanted[first : first + _MOST_BOUND])
+        found += [_session(row) for row in connection.execute(select(sessions).where(some))]
+    return found
 
 
 def end(connection: Connection, session_id: int, at: float, outcome: str) -> bool:

@@ -71,6 +71,11 @@ class ApiSettings(Section):
     port: int = Field(8006, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     auth: Literal["munge", "local"] = Field("munge", description="how a request proves who sends it")
     token_file: Path | None = Field(None, description="auth: local: the token, in a file of mode 0600")
+    local_token_hosts: Networks = Field(
+        default_factory=list,
+        description="auth: local: networks besides loopback that the token is accepted from, for example the "
+        "gateway of a container's network",
+    )
     allow_local_auth_for_real_devices: bool = Field(
         False, description="auth: local refuses devices that are not emulators unless this is set"
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from .tables import OPEN_SLICE, slices
+from .tables import OPEN_SLICE, jobs, slices
 
 
 class SliceState(StrEnum):
@@ -103,6 +103,14 @@ def unfinished(connection: Connection, qpu_id: str) -> Sequence[Slice]:
 def of_job(connection: Connection, job_id: int) -> Sequence[Slice]:
     """Return the slices of a job, oldest first."""
     rows = connection.execute(select(slices).where(slices.c.job_id == job_id).order_by(slices.c.id))
+    return [_slice(row._asdict()) for row in rows]
+
+
+def of_jobs(connection: Connection, members: ColumnElement[bool]) -> Sequence[Slice]:
+    """Return the slices of the jobs for which ``members`` holds, oldest first."""
+    rows = connection.execute(
+        select(slices).join(jobs, slices.c.job_id == jobs.c.id).where(members).order_by(slices.c.id)
+    )
     return [_slice(row._asdict()) for row in rows]
 
 

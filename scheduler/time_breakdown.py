@@ -63,18 +63,20 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """A stretch of time, in Unix seconds, and the seconds of each part of it."""
+    """A stretch of time, in Unix seconds, the seconds of each part of it, and when which part was on."""
 
     begin: float
     end: float
     seconds: dict[str, float]
+    intervals: Sequence[Interval]
+    """They follow each other without a gap."""
 
 
 def job_breakdown(times: JobTimes, now: float) -> Breakdown:
     """Return where a job's time went, until ``now`` if it has not ended."""
     found = job_intervals(times, now)
     end = found[-1].end if found else times.created_at
-    return Breakdown(times.created_at, end, _sums(JOB_PARTS, found))
+    return Breakdown(times.created_at, end, _sums(JOB_PARTS, found), found)
 
 
 def session_breakdown(
@@ -102,7 +104,7 @@ def session_breakdown(
         first, last = min(item.begin for item in by_job), max(item.end for item in by_job)
         intervals.append(Interval(first, last, CLASSICAL))
     whole = _swept(intervals, begin, until)
-    return Breakdown(begin, until, _sums(SESSION_PARTS, whole))
+    return Breakdown(begin, until, _sums(SESSION_PARTS, whole), whole)
 
 
 def job_intervals(times: JobTimes, now: float) -> list[Interval]:
@@ -170,7 +172,18 @@ def _swept(intervals: Iterable[Interval], begin: float, end: float) -> list[Inte
         walk.to(moment, _foremost(active))
         active[part] += step
     walk.to(end, _foremost(active))
-    return walk.found
+    return _joined(walk.found)
+
+
+def _joined(intervals: Iterable[Interval]) -> list[Interval]:
+    """Return neighbours of the same part as one."""
+    found: list[Interval] = []
+    for interval in intervals:
+        if found and found[-1].part == interval.part:
+            found[-1] = found[-1]._replace(end=interval.end)
+        else:
+            found.append(interval)
+    return found
 
 
 def _foremost(active: Counter[str]) -> str:

@@ -34,6 +34,9 @@ QWATCH = [sys.executable, "-m", "qwatch.cli.main"]
 FINAL = ("DONE", "CANCELED", "ERROR")
 PATIENCE = 60.0
 """Seconds after which something that should happen counts as never happening."""
+ROOT = Path(__file__).parents[1]
+ENGINES = ROOT / "build" / "engines"
+"""What `make engines` built."""
 _MUNGED = pytest.StashKey[subprocess.Popen[bytes]]()
 
 RequireProgram = Callable[..., Path]
@@ -57,10 +60,13 @@ def require_program() -> RequireProgram:
     """Return a function (name, package) that gives a program's path, or skips; with CI=true it fails."""
 
     def require(name: str, package: str) -> Path:
-        for folder in (None, "/usr/sbin:/sbin:/usr/local/sbin"):
+        if "/" in name and (ROOT / name).exists():
+            return ROOT / name
+        for folder in (None, "/usr/sbin:/sbin:/usr/local/sbin", str(ENGINES)):
             if found := shutil.which(name, path=folder):
                 return Path(found)
-        reason = f"{name} is not installed: apt-get install {package}"
+        how = package if " " in package else f"apt-get install {package}"
+        reason = f"{name} is not installed: {how}"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)

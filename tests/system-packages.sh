@@ -19,6 +19,7 @@ need slurmd slurmd
 need squeue slurm-client
 need psql postgresql
 need chromium chromium
+need pdftotext poppler-utils
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 

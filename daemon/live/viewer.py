@@ -47,6 +47,7 @@ class Viewers:
         self._logins = logins
         self._rights = Rights(api, HostAddresses(), run_time)
         self._proxies = [ip_network(item, strict=False) for item in api.proxy_hosts]
+        self._local_networks = [ip_network(item, strict=False) for item in api.local_token_hosts]
         self._admin_networks = [ip_network(item, strict=False) for item in api.admin_hosts]
 
     async def of(self, request: HTTPConnection) -> Viewer:
@@ -135,5 +136,6 @@ class Viewers:
     def _administers(self, uid: int, address: str) -> bool:
         """Whether the browser's own address is one that administration may come from."""
         if self._api.auth == "local":
-            return address in HostAddresses()
+            source = ip_address(address)
+            return source.is_loopback or any(source in network for network in self._local_networks)
         return self._rights.identity(uid, address).administers

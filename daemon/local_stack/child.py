@@ -13,16 +13,20 @@ from pathlib import Path
 
 from .die_with_parent import PARENT_VARIABLE
 
+QWATCH = (sys.executable, "-m", "qwatch.cli.main")
+FOREIGN = (sys.executable, "-m", "qwatch.daemon.local_stack.die_with_parent")
+"""Before the command line of another's program, which then ends with this process, too."""
+
 
 class Child:
-    """One ``qwatch`` process in a process group of its own."""
+    """One process, of ``qwatch`` or another's, in a process group of its own."""
 
-    def __init__(self, name: str, verb: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "qwatch.cli.main", *verb],
+                list(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -21,3 +21,9 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    # The signal survives execve(2), so another's program gets it as well.
+    die_with_parent()
+    os.execv(sys.argv[1], sys.argv[1:])

@@ -20,8 +20,11 @@ import yaml
 from ...qrmi import announcement, munge
 from ...qrmi.announcement import Announcement
 from ...scheduler.errors import ConfigurationError
-from .child import Child
+from .child import QWATCH, Child
+from .engine_files import WANTED_PORTS, Plan, ports_of
+from .engines import Engine, installed
 from .ports import LOOPBACK, choose_port
+from .running_engines import RunningEngines
 
 DEVICE = "EMU"
 _START_SECONDS = 60.0
@@ -42,6 +45,8 @@ class StackOptions:
     api_port: int = 8006
     metrics_port: int = 8007
     auth: str = "auto"
+    engines: bool = True
+    engine_folder: Path | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +63,7 @@ class Stack:
     emulator: Child
     daemon: Child
     environment: dict[str, str]
+    engines: RunningEngines
     demo: Child | None = None
     demo_runs: int = 0
     _failed_demos: int = field(default=0)
@@ -99,7 +105,7 @@ class Stack:
         self.demo_runs += 1
         self.demo = Child(
             f"workload {example}",
-            ["run", "--qpu", DEVICE, "--", sys.executable, "-u", spec.origin],
+            [*QWATCH, "run", "--qpu", DEVICE, "--", sys.executable, "-u", spec.origin],
             self.logs / "workload.log",
             self.environment | self._job_environment(),
         )
@@ -116,10 +122,12 @@ class Stack:
         }
         if self.auth == "local":
             found["QWATCH_TOKEN_FILE"] = str(self.directory / "token")
+        if self.engines.plan.otlp_endpoint is not None:
+            found["OTEL_EXPORTER_OTLP_ENDPOINT"] = self.engines.plan.otlp_endpoint
         return found
 
     def stop(self) -> None:
-        """Stop everything within 10 s: first the workload, then the daemon, then the QPU."""
+        """Stop everything within 10 s: first the workload, then the daemon, then the QPU and the engines."""
         announcement.withdraw(self.daemon.pid)
         deadline = time.monotonic() + _STOP_SECONDS
         for child in (self.demo, self.daemon, self.emulator):
@@ -127,6 +135,7 @@ class Stack:
                 continue
             child.ask_to_stop()
             child.stop(deadline)
+        self.engines.stop(deadline)
 
 
 @contextmanager
@@ -185,11 +194,18 @@ def _start(options: StackOptions, directory: Path) -> Stack:
         if port.note is not None:
             notes.append(port.note)
     qpu_url, api_url, metrics_url = (f"http://{LOOPBACK}:{number}" for number in chosen.values())
+    programs = installed(options.engine_folder) if options.engines else {}
+    for purpose in (purpose for engine in programs for purpose in ports_of(engine)):
+        port = choose_port(WANTED_PORTS[purpose], purpose, frozenset(chosen.values()))
+        chosen[purpose] = port.number
+        if port.note is not None:
+            notes.append(port.note)
+    plan = Plan(directory, programs, chosen, chosen["metrics"])
     auth = _auth(options.auth)
     configuration = directory / "qwatch.yaml"
     configuration.write_text(
         yaml.safe_dump(
-            _configuration(directory, chosen["the job API"], chosen["metrics"], qpu_url, auth, options),
+            _configuration(plan, chosen["the job API"], qpu_url, auth, options),
             sort_keys=False,
         ),
         encoding="utf-8",
@@ -197,14 +213,18 @@ def _start(options: StackOptions, directory: Path) -> Stack:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("QWATCH_")}
     emulator = Child(
         "emulated QPU",
-        ["emulate", "--port", str(chosen["the QPU"]), "--name", DEVICE, "--shot-rate", str(options.shot_rate)],
+        [
+            *QWATCH,
+            *("emulate", "--port", str(chosen["the QPU"])),
+            *("--name", DEVICE, "--shot-rate", str(options.shot_rate)),
+        ],
         directory / "logs" / "emulator.log",
         environment,
     )
     try:
         daemon = Child(
             "daemon",
-            ["serve", "--config", str(configuration)],
+            [*QWATCH, "serve", "--config", str(configuration)],
             directory / "logs" / "daemon.log",
             environment,
         )
@@ -212,12 +232,29 @@ def _start(options: StackOptions, directory: Path) -> Stack:
         emulator.ask_to_stop()
         emulator.stop(time.monotonic() + _STOP_SECONDS)
         raise
-    return Stack(options, directory, qpu_url, api_url, metrics_url, auth, notes, emulator, daemon, environment)
+    engines = RunningEngines(plan)
+    stack = Stack(
+        options, directory, qpu_url, api_url, metrics_url, auth, notes, emulator, daemon, environment, engines
+    )
+    try:
+        engines.start(directory / "logs", environment)
+    except BaseException:
+        stack.stop()
+        raise
+    return stack
 
 
 def _configuration(
-    directory: Path, api_port: int, metrics_port: int, qpu_url: str, auth: str, options: StackOptions
+    plan: Plan, api_port: int, qpu_url: str, auth: str, options: StackOptions
 ) -> dict[str, object]:
+    directory = plan.directory
+    telemetry: dict[str, object] = {"trace_directory": str(directory / "traces")}
+    if plan.otlp_endpoint is not None:
+        telemetry["otlp_endpoint"] = plan.otlp_endpoint
+    if plan.has(Engine.LOKI):
+        telemetry["loki_url"] = plan.url("Loki")
+    # What node_exporter tells of the host is not told twice.
+    disabled = ["host"] if plan.has(Engine.NODE_EXPORTER) else []
     return {
         "api": {
             "port": api_port,
@@ -229,8 +266,8 @@ def _configuration(
             "default_job_class": "development",
         },
         "store": {"url": f"sqlite:///{directory / 'qwatch.db'}"},
-        "metrics": {"port": metrics_port},
-        "telemetry": {"trace_directory": str(directory / "traces")},
+        "metrics": {"port": plan.metrics_port, "disabled_collectors": disabled},
+        "telemetry": telemetry,
         "devices": [
             {
                 "name": DEVICE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from ...telemetry.instruments import Instruments
 from ..errors import SchedulerError, UnavailableError
 from ..scheduler import Scheduler
 from ..session_summaries import SessionSummaries
-from . import admin_routes, device_routes, job_routes, session_routes, summary_routes
+from . import admin_routes, device_routes, job_routes, session_routes, summary_routes, usage_routes
 from .identity import Authenticator
 from .local_authentication import LocalAuthenticator
 from .messages import ErrorReply
@@ -63,6 +64,8 @@ def create_api(
         # Routes are tried in this order: what is asked most often comes first.
         for part in (job_routes, session_routes, summary_routes, device_routes):
             application.include_router(part.router, prefix=prefix, include_in_schema=prefix == "")
+    application.state.long_reads = asyncio.Semaphore(1)
+    application.include_router(usage_routes.router)
     application.include_router(admin_routes.router)
     return _measured(around(application), scheduler)
 

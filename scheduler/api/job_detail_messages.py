@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from ...telemetry.annotations import LARGEST_ITERATION, MOST_IN_REQUEST, NAME, UNIT, Annotation
-from ..time_breakdown import Breakdown
 from ..timeline import Timeline
+from .time_messages import BreakdownReply, PartitionReply, PhaseReply, SliceReply
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -42,28 +41,10 @@ class AnnotationsReply(BaseModel):
     dropped: int
 
 
-class BreakdownReply(BaseModel):
-    """A stretch of time and the seconds of its parts, which add up to ``total_seconds``."""
-
-    begin: datetime
-    end: datetime
-    total_seconds: float
-    seconds: dict[str, float]
-
-    @classmethod
-    def of(cls, breakdown: Breakdown) -> BreakdownReply:
-        """Return the reply for a breakdown."""
-        return cls(
-            begin=datetime.fromtimestamp(breakdown.begin, UTC),
-            end=datetime.fromtimestamp(breakdown.end, UTC),
-            total_seconds=breakdown.end - breakdown.begin,
-            seconds=breakdown.seconds,
-        )
-
-
 class SessionBreakdownReply(BreakdownReply):
-    """The same of a session: whether it is still held, and how many jobs it has had."""
+    """A session's time: its number, whether it is still held, and how many jobs it has had."""
 
+    number: int
     held: bool
     jobs: int
 
@@ -71,16 +52,23 @@ class SessionBreakdownReply(BreakdownReply):
 class TimelineReply(BaseModel):
     """``GET /jobs/{id}/timeline``: where the time of a job and of its session went."""
 
-    job: BreakdownReply
+    job: PartitionReply
     session: SessionBreakdownReply
+    slices: list[SliceReply]
+    phases: list[PhaseReply]
 
     @classmethod
     def of(cls, found: Timeline) -> TimelineReply:
         """Return the reply for a timeline."""
-        session = BreakdownReply.of(found.of_session)
+        whole = found.of_session
         return cls(
-            job=BreakdownReply.of(found.of_job),
+            job=PartitionReply.of(found.of_job.breakdown),
             session=SessionBreakdownReply(
-                **session.model_dump(), held=found.session.ended_at is None, jobs=found.jobs_of_session
+                **BreakdownReply.of(whole.breakdown).model_dump(),
+                number=whole.session.id,
+                held=whole.session.ended_at is None,
+                jobs=len(whole.jobs),
             ),
+            slices=[SliceReply.of(part) for part in found.of_job.slices],
+            phases=[PhaseReply.of(phase) for phase in found.phases],
         )

@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ class LocalAuthenticator:
         except TokenFileError as error:
             raise ConfigurationError(f"api.token_file: {error}") from error
         self._uid = os.getuid()
+        self._networks = [ip_network(item, strict=False) for item in settings.local_token_hosts]
         self._failures = _FailureLimit()
 
     async def load(self) -> None:
@@ -37,8 +38,10 @@ class LocalAuthenticator:
 
     async def identify(self, proof: Proof) -> Identity:
         """Compare the token, the address and the Host header (DNS rebinding)."""
-        if ip_address(proof.peer) not in LOOPBACK and proof.peer != "::1":
-            raise AuthenticationError("auth: local answers on loopback only")
+        if not self._is_near(proof.peer):
+            raise AuthenticationError(
+                "auth: local answers on loopback only, and to the networks of api.local_token_hosts"
+            )
         if not names_loopback(proof.host_header):
             raise AuthenticationError(
                 f"auth: local does not answer for the host name {proof.host_header!r}; use localhost"
@@ -59,6 +62,10 @@ class LocalAuthenticator:
             administers=True,
             creates_sessions_for_others=True,
         )
+
+    def _is_near(self, peer: str) -> bool:
+        address = ip_address(peer)
+        return address in LOOPBACK or peer == "::1" or any(address in network for network in self._networks)
 
 
 def names_loopback(host_header: str) -> bool:

@@ -89,8 +89,10 @@ def qwatch_up(
     """Return a function that starts ``qwatch up`` with options; ``ports`` are the three it is told to want."""
     runs: list[UpRun] = []
 
-    def start(*options: str, ports: list[int] | None = None) -> UpRun:
+    def start(*options: str, ports: list[int] | None = None, engines: bool = False) -> UpRun:
         directory = tmp_path_factory.mktemp("up")
+        if not engines:
+            options = ("--no-engines", *options)
         run = UpRun(directory, environment_in(directory), ports or [free_port() for _ in range(3)], *options)
         runs.append(run)
         return run

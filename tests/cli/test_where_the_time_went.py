@@ -1,17 +1,23 @@
-"""``qwatch job`` tells where the time went, and what the program annotated."""
+"""``qwatch job``, ``session`` and ``usage`` tell where the time went, and what the program annotated."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from qwatch.cli.failure import CommandFailedError
+from qwatch.cli.main import application
 from qwatch.cli.time_bars import bar, seconds
+from qwatch.cli.timeline_file import job_page, session_page
 
 LOOP = """
 import sys
@@ -103,9 +109,102 @@ def test_the_programs_own_measures_are_in_the_log_and_in_the_trace(
     shown = run_qwatch(place, "job", str(last_job), "--trace").stdout
     assert "measure energy = 3 Ha (iteration 2)" in shown
     assert "phase loop: " in shown
-    assert "phase loop  " in shown.partition("\ntrace\n")[2]
+    whole = run_qwatch(place, "job", str(last_job), "--session", "--trace").stdout
+    assert "phase loop  " in whole.partition("\ntrace\n")[2]
     first = run_qwatch(place, "job", str(last_job - 2)).stdout
     assert "measure energy = 0 Ha (iteration 0)" in first
+
+
+def test_a_jobs_trace_is_its_own_part_of_its_sessions(
+    run_qwatch: Any, place: Any, last_job: int, wait_until: Any
+) -> None:
+    def spans(*options: str) -> list[str]:
+        shown = run_qwatch(place, "job", str(last_job), "--trace", *options).stdout.partition("\ntrace\n")[2]
+        return re.findall(r"(\w\S* \S+)  \S+  \+", shown)
+
+    own = wait_until(lambda: (found := spans()) and "run EMU" in found and found)
+    assert own[0] == "task EMU"
+    steps = ("task_start", "queue", "run", "slice", "wait", "task_result")
+    for name in ("task EMU", "POST /jobs", *(f"{step} EMU" for step in steps)):
+        assert own.count(name) == 1, own
+    assert "session EMU" not in own
+    whole = spans("--session")
+    assert whole.count("session EMU") == 1
+    assert whole.count("task EMU") == whole.count("run EMU") == 3
+
+
+def test_a_session_is_told_by_its_number_and_by_its_slurm_job(
+    run_qwatch: Any, place: Any, last_job: int
+) -> None:
+    listed = json.loads(run_qwatch(place, "sessions", "--json").stdout)["sessions"]
+    (number,) = [item["number"] for item in listed if item["slurm_job_id"] == "77"]
+    shown = run_qwatch(place, "session", str(number)).stdout
+    assert shown.startswith(f"session {number} on EMU: released\n")
+    assert re.search(rf"\n +{last_job} DONE ", shown)
+    assert run_qwatch(place, "session", "--slurm-job", "77").stdout == shown
+    (told,) = json.loads(run_qwatch(place, "session", "--slurm-job", "77", "--json").stdout)["sessions"]
+    assert told["jobs"][-1]["time"]["intervals"]
+    assert [phase["name"] for phase in told["phases"]] == ["loop"]
+    page = session_page(told)
+    assert (page.subject, page.name, page.finished, len(page.jobs)) == ("session", str(number), True, 3)
+    assert sum(item.end - item.begin for item in page.intervals) == pytest.approx(page.end - page.begin)
+    assert [part.job for part in page.slices] == [str(last_job - 2), str(last_job - 1), str(last_job)]
+
+
+def test_a_session_that_is_not_there_is_one_line(run_qwatch: Any, place: Any, last_job: int) -> None:
+    absent = run_qwatch(place, "session", "--slurm-job", "78")
+    assert (absent.returncode, absent.stdout) == (1, "")
+    assert absent.stderr.startswith("qwatch: Slurm job 78 has no session of yours")
+    assert "there is no session 4242 of yours" in run_qwatch(place, "session", "4242").stderr
+    assert run_qwatch(place, "session").returncode == 2
+    assert run_qwatch(place, "session", "1", "--slurm-job", "77").returncode == 2
+
+
+def test_a_jobs_page_holds_all_that_is_known_of_it(run_qwatch: Any, place: Any, last_job: int) -> None:
+    job = json.loads(run_qwatch(place, "job", str(last_job), "--json").stdout)
+    page = job_page(job, job["timeline"], job["logs"])
+    assert (page.subject, page.name, page.qpu_id, page.finished) == ("job", str(last_job), "EMU", True)
+    assert sum(item.end - item.begin for item in page.intervals) == pytest.approx(page.end - page.begin)
+    assert (len(page.slices), page.slices[0].shots, page.trace_id) == (1, 20, job["trace_id"])
+    assert any("energy = 3 Ha" in moment.text for moment in page.moments)
+
+
+@pytest.mark.parametrize("words", ["job {job}", "job {job} --session", "session --slurm-job 77"])
+def test_a_timeline_is_written_as_a_page_that_needs_nothing_else(
+    run_qwatch: Any, place: Any, last_job: int, tmp_path: Path, words: str
+) -> None:
+    file = tmp_path / "timeline.html"
+    done = run_qwatch(place, *words.format(job=last_job).split(), "--html", str(file))
+    assert (done.returncode, done.stderr) == (0, f"wrote {file}\n")
+    text = file.read_text(encoding="utf-8")
+    assert "</html>" in text
+    assert "fetch" in text
+    assert not re.search(r"""(src|href)=["']?https?:""", text)
+    assert "qws_" not in text
+
+
+def test_a_page_without_its_extra_is_one_line_that_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for words in (["job", "1"], ["session", "1"]):
+        found = CliRunner().invoke(application, [*words, "--html", str(tmp_path / "page.html")])
+        assert isinstance(found.exception, CommandFailedError)
+        assert "pip install 'qwatch[reports]'" in str(found.exception)
+
+
+def test_usage_is_told_for_people_and_for_scripts(run_qwatch: Any, place: Any, last_job: int) -> None:
+    found = json.loads(run_qwatch(place, "usage", "--by", "slurm-job", "--json").stdout)
+    row = next(group for group in found["groups"] if group["key"] == "77")
+    assert (row["jobs"], row["shots"]) == (3, 60)
+    assert "\n77 " in run_qwatch(place, "usage", "--by", "slurm-job").stdout
+    assert run_qwatch(place, "usage", "--qpu", "EMU", "--json").returncode == 0
+    nothing = run_qwatch(place, "usage", "--month", "2020-02").stdout
+    assert nothing.count("\n") == 1
+    assert "has used nothing from 2020-02-01 00:00 to 2020-03-01 00:00" in nothing
+    for wrong in (["--by", "person"], ["--month", "2020-13"], ["--month", "2020-01", "--from", "1d"]):
+        assert run_qwatch(place, "usage", *wrong).returncode == 2
+    assert "no user 'no-such-user'" in run_qwatch(place, "usage", "--user", "no-such-user").stderr
 
 
 def test_a_job_of_nobody_is_one_line(run_qwatch: Any, place: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+
+from qwatch.scheduler.api.identity import Proof
+from qwatch.scheduler.api.local_authentication import LocalAuthenticator
+from qwatch.scheduler.errors import AuthenticationError
+from qwatch.scheduler.settings import ApiSettings
 
 
 @pytest.fixture(scope="module")
@@ -175,3 +181,28 @@ def test_a_damaged_store_is_one_line(run_daemon: Any, device_at: Any) -> None:
     with run_daemon(start=False, devices=[device_at("http://127.0.0.1:9")]) as daemon:
         daemon.store.write_bytes(b"this is no database\n" * 100)
         assert "store" in refusal(daemon)
+
+
+@pytest.mark.parametrize(
+    ("peer", "taken"),
+    [("127.0.0.1", True), ("::1", True), ("172.30.86.1", True), ("172.30.86.2", False), ("192.0.2.1", False)],
+)
+def test_the_token_is_taken_from_loopback_and_the_networks_that_are_named(
+    tmp_path: Path, peer: str, taken: bool
+) -> None:
+    file = tmp_path / "token"
+    authenticator = LocalAuthenticator(
+        ApiSettings(auth="local", token_file=file, local_token_hosts=["172.30.86.1/32"])
+    )
+    proof = Proof(
+        peer=peer,
+        host_header="localhost",
+        munge=None,
+        authorization=f"Bearer {file.read_text().strip()}",
+        changes=False,
+    )
+    if taken:
+        assert asyncio.run(authenticator.identify(proof)).uid == os.getuid()
+    else:
+        with pytest.raises(AuthenticationError, match="local_token_hosts"):
+            asyncio.run(authenticator.identify(proof))

@@ -41,7 +41,8 @@ def strings(tree: Any) -> Iterator[str]:
 
 def test_committed_files_are_what_the_code_makes() -> None:
     assert list(generate.check_provisioning()) == []
-    assert {path.name for path in generate.PROVISIONING.iterdir()} == set(data_sources.files())
+    found = {str(path.relative_to(generate.PROVISIONING)) for path in generate.PROVISIONING.rglob("*.yaml")}
+    assert found == set(data_sources.files())
 
 
 def test_there_is_a_source_for_every_variable_of_the_boards(sources: dict[str, Json]) -> None:

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "qrmi": {"emulator", "telemetry"},
     "scheduler": {"qrmi", "telemetry"},
     "collectors": {"scheduler", "qrmi", "telemetry"},
+    "compose": set(),
     "exporters": {"telemetry"},
     "dashboards": {"telemetry"},
     "alerts": {"telemetry"},

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
-from typing import Any
+from datetime import UTC
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy import Connection, create_engine, event
 
-from qwatch.scheduler import live_queue, session_idle, session_watchdog, sessions, windows
+from qwatch.scheduler import (
+    live_queue,
+    own_sessions,
+    session_idle,
+    session_watchdog,
+    sessions,
+    timeline,
+    windows,
+)
+from qwatch.scheduler.errors import NotFoundError
 from qwatch.scheduler.ledger_comparison import LedgerTime
 from qwatch.scheduler.tables import metadata
+from qwatch.scheduler.timeline import session_timeline_of
+from qwatch.scheduler.usage import UsageKey, UsageQuestion
+from qwatch.scheduler.usage_queries import usage_of
 
+SESSION = sessions.Session(1, 1000, "ada", "chem", "77", "EMU", 0, 1.0, 5.0, "released", "abc")
 OPEN_ONLY = {
     "SCAN sessions USING INDEX sessions_open",
     "SCAN jobs USING INDEX jobs_unfinished",
@@ -23,6 +38,10 @@ OPEN_ONLY = {
 
 def compared(connection: Connection) -> None:
     LedgerTime.begin(connection, "EMU", 1.0).seconds(connection, 2.0)
+
+
+def asked(by: UsageKey | None, qpu_id: str | None = None) -> UsageQuestion:
+    return UsageQuestion(uid=1000, begin=1.0, end=9e5, now=8e5, zone=UTC, by=by, qpu_id=qpu_id)
 
 
 def plans_of(ask: Callable[[Connection], Any]) -> list[str]:
@@ -37,7 +56,7 @@ def plans_of(ask: Callable[[Connection], Any]) -> list[str]:
         rows.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
         plans.extend(row[3] for row in rows.fetchall())
 
-    with engine.connect() as connection:
+    with engine.connect() as connection, contextlib.suppress(NotFoundError):
         ask(connection)
     return plans
 
@@ -51,6 +70,15 @@ def test_what_ended_last_is_read_from_the_end_of_the_ledger() -> None:
 @pytest.mark.parametrize(
     "ask",
     [
+        *(lambda connection, by=by: usage_of(connection, asked(by)) for by in (None, *get_args(UsageKey))),
+        lambda connection: usage_of(connection, asked("session", "EMU")),
+        lambda connection: own_sessions.own_sessions(connection, 1000, 1.0, 2.0, 20),
+        lambda connection: own_sessions.of_slurm_job(connection, 1000, "77"),
+        lambda connection: own_sessions.with_use(connection, 1000, [SESSION]),
+        lambda connection: sessions.with_numbers(connection, {1, 2}),
+        lambda connection: session_timeline_of(connection, 1, 1000, 9.0, lambda _job: None),
+        lambda connection: timeline._timeline(connection, SESSION, None, 9.0, lambda _job: None),
+        lambda connection: timeline._timeline(connection, SESSION, 5, 9.0, lambda _job: None),
         sessions.held,
         sessions.unfinished_jobs,
         sessions.newest,

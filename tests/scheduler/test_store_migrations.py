@@ -79,9 +79,9 @@ def test_the_time_of_its_jobs_is_told(old_store: Engine) -> None:
     schema.upgrade(old_store)
     with old_store.connect() as connection:
         found = timeline_of(connection, 1, 1000, 140.0, lambda job_id: None)
-    assert found.of_job.seconds == {"queue": 2, "dispatch": 1, "device": 7, "fetch": 1}
-    assert found.jobs_of_session == 2
-    assert found.of_session.seconds == {
+    assert found.of_job.breakdown.seconds == {"queue": 2, "dispatch": 1, "device": 7, "fetch": 1}
+    assert len(found.of_session.jobs) == 2
+    assert found.of_session.breakdown.seconds == {
         "idle": 1,
         "queue": 2 + 20,
         "dispatch": 1,
