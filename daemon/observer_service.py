@@ -17,6 +17,11 @@ from ..scheduler.privacy.service import PrivacyService
 from .collection import Collection
 from .configuration import Configuration
 from .listening import listen
+from .live.event_stream import AbortableProtocol
+from .live.feed import LiveFeed
+from .live.observer_source import ObserverSource
+from .live.recent_time import RecentTime
+from .live.routes import LiveViews
 from .observer_health import ObserverHealth
 from .service import SERVICE_NAME
 from .service_notification import service_manager_told
@@ -61,11 +66,22 @@ async def _serve(configuration: Configuration, metrics_socket: socket.socket, ac
         ", ".join(observer.devices),
         address(metrics_socket, access),
     )
+    recent = RecentTime(observer.devices)
+    feed = LiveFeed(ObserverSource(observer, recent))
+    looking = asyncio.create_task(recent.run())
+    # There is no job API: who may scrape may look.
+    around = None
+    if configuration.api.status_page == "public":
+        around = LiveViews(configuration.api, feed).before
+    elif configuration.api.status_page == "login":
+        _logger.warning("there is no status page: an observer knows no users (api.status_page: login)")
     health = ObserverHealth(observer)
-    server = metrics_server(collection.registry, health.routes(), access)
+    server = metrics_server(collection.registry, health.routes(), access, around, AbortableProtocol)
     async with service_manager_told(health.findings, health.heartbeat):
         serving = await serve_until_signal([(server, metrics_socket)])
     _logger.info("stopping")
+    looking.cancel()
+    feed.stop()
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)

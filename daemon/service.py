@@ -32,6 +32,14 @@ from .configuration import Configuration
 from .configuration_file.rules import local_auth_refusals
 from .health import Health
 from .listening import listen
+from .live.alerts import FiringAlerts
+from .live.event_stream import AbortableProtocol
+from .live.feed import LiveFeed
+from .live.recent_time import RecentTime
+from .live.routes import LiveViews
+from .live.scheduler_source import SchedulerSource
+from .live.viewer import Viewers
+from .live.web_logins import WebLogins
 from .service_notification import service_manager_told
 from .web_server import address, event_loop, metrics_server, new_server, serve_until_signal, web_access
 
@@ -82,6 +90,9 @@ async def _serve(
     )
     quality = QualityService(scheduler)
     privacy = PrivacyService(scheduler.store, configuration.privacy, instruments)
+    recent = RecentTime(scheduler.devices)
+    alerts = FiringAlerts(configuration.metrics.alertmanager_url)
+    feed = LiveFeed(SchedulerSource(scheduler, recent, alerts))
     collectors = collection.register(_collectors(configuration, scheduler, quality), scheduler.schema_revision)
     authenticator = authenticator_for(scheduler)
     await scheduler.start()
@@ -97,8 +108,13 @@ async def _serve(
     gc.freeze()
     admin_path = None if admin_socket is None else path_of(admin_socket)
     health = Health(scheduler)
+    logins = WebLogins(configuration.api.web_session_seconds)
+    viewers = Viewers(configuration.api, scheduler.run_time, authenticator, logins)
+    live = LiveViews(configuration.api, feed, viewers, logins)
+    looking = asyncio.create_task(recent.run())
+    job_api = create_api(scheduler, authenticator, admin_path, live.before)
     servers = [
-        (new_server(create_api(scheduler, authenticator, admin_path)), api_socket),
+        (new_server(job_api, protocol=AbortableProtocol), api_socket),
         (metrics_server(collection.registry, health.routes(), access), metrics_socket),
     ]
     if admin_socket is not None:
@@ -117,6 +133,8 @@ async def _serve(
     async with service_manager_told(health.findings, health.heartbeat):
         serving = await serve_until_signal(servers)
     _logger.info("stopping")
+    looking.cancel()
+    feed.stop()
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
