@@ -8,7 +8,7 @@ from rich.text import Text
 
 from .glyphs import ACTIVITY_STYLES, STATE_STYLES
 from .job_table import progress_bar
-from .lines import column, joined, safe, wrapped
+from .lines import column, joined, styled, wrapped
 from .picture import Picture
 from .snapshot import ClassQueue, Device, progress_of
 from .time_partition import partition_bar, partition_legend
@@ -38,10 +38,8 @@ def device_table(picture: Picture, devices: Sequence[Device], most: int) -> list
         left -= 18
     if several and left >= 12:
         columns.append(("LAST HOUR", left, False))
-    head = joined(
-        [column(title, width, glyphs, right=right) for title, width, right in columns], "  "
-    )
-    head.stylize("bright_black")
+    head = joined([column(title, width, glyphs, right=right) for title, width, right in columns], "  ")
+    head.stylize("dim")
     lines = [Text("  ") + head]
     cut = len(devices) > most
     for device in devices[: most - 1 if cut else most]:
@@ -50,39 +48,40 @@ def device_table(picture: Picture, devices: Sequence[Device], most: int) -> list
             for title, width, right in columns
         ]
         picked = picture.view.device == device.name
-        mark = Text(f"{glyphs.chosen} " if picked else "  ", "bold")
+        mark = styled(f"{glyphs.chosen} " if picked else "  ", "bold")
         picture.hits.devices[len(picture.lines) + len(lines)] = device.name
         lines.append(mark + joined(cells, "  "))
     if cut:
-        lines.append(Text(f"  {glyphs.more} {count(len(devices) - most + 1, 'more device')}", "bright_black"))
+        lines.append(styled(f"  {glyphs.more} {count(len(devices) - most + 1, 'more device')}", "dim"))
     return lines
 
 
 def _cell(title: str, width: int, device: Device, picture: Picture, now: float) -> Text:
     match title:
         case "DEVICE":
-            return Text(safe(device.name), "bold")
+            found = styled(device.name, "bold")
         case "STATE":
-            return Text(device.state, STATE_STYLES.get(device.state, ""))
+            found = styled(device.state, STATE_STYLES.get(device.state, ""))
         case "ACTIVITY":
             style = ACTIVITY_STYLES.get(device.activity, "").removeprefix("reverse ")
-            return Text(device.activity, style).append(f" {length(now - device.activity_since)}", "")
+            found = styled(device.activity, style).append(f" {length(now - device.activity_since)}", "")
         case "WAITING":
-            return Text("-" if device.waiting is None else str(device.waiting))
+            found = Text("-" if device.waiting is None else str(device.waiting))
         case "NEW JOB":
             known = [item.expected_start for item in device.queue if item.expected_start is not None]
-            return Text(until(min(known, default=None), now))
+            found = Text(until(min(known, default=None), now))
         case "SESSIONS":
-            return Text(str((picture.snapshot.sessions or {}).get(device.name, 0)))
+            found = Text(str((picture.snapshot.sessions or {}).get(device.name, 0)))
         case "QUALITY":
-            return Text("-" if device.quality_at is None else f"{length(now - device.quality_at)} old")
-        case "RUNNING":
-            running = device.running
-            if running is None:
-                return Text("-")
-            return progress_bar(progress_of(running.started_at, running.expected_end, now), 10, picture.glyphs)
+            found = Text("-" if device.quality_at is None else f"{length(now - device.quality_at)} old")
+        case "RUNNING" if device.running is None:
+            found = Text("-")
+        case "RUNNING" if device.running is not None:
+            over = progress_of(device.running.started_at, device.running.expected_end, now)
+            found = progress_bar(over, 10, picture.glyphs)
         case _:
-            return partition_bar(device.hour, width, picture.glyphs)
+            found = partition_bar(device.hour, width, picture.glyphs)
+    return found
 
 
 def windows(picture: Picture, devices: Sequence[Device]) -> list[Text]:
@@ -97,9 +96,9 @@ def windows(picture: Picture, devices: Sequence[Device]) -> list[Text]:
                 part += f", until {end} ({until(window.announced_end, picture.now)})"
             parts.append(part)
         if device.message and (device.windows or device.state != "online"):
-            parts.append(f'"{safe(device.message)}"')
+            parts.append(f'"{device.message}"')
         if parts:
-            line = Text(f"  {safe(device.name)} ", "bold")
+            line = styled(f"  {device.name} ", "bold")
             lines.append(line.append(" ".join(parts), "yellow"))
     return lines
 
@@ -128,9 +127,9 @@ def running(picture: Picture, device: Device) -> list[Text]:
     """Return what runs on one device, how far it is and how long it still takes."""
     work, now = device.running, picture.now
     if work is None:
-        return [_label("running") + Text("nothing", "bright_black")]
+        return [_label("running") + styled("nothing", "dim")]
     job = next((item for item in picture.known if item.device == device.name and item.state == "RUNNING"), None)
-    about_it = [] if job is None else [f"job {job.id}" + (f" of {safe(job.user)}" if job.user else "")]
+    about_it = [] if job is None else [f"job {job.id}" + (f" of {job.user}" if job.user else "")]
     if work.job_class is not None:
         about_it.append(work.job_class)
     if work.shots is not None:
@@ -152,25 +151,25 @@ def queue_table(picture: Picture, devices: Sequence[Device], most: int) -> list[
     """Return a row a class that has jobs: how many wait, how long the oldest, when a new one would start."""
     rows = [(device, item) for device in devices for item in device.queue if item.pending or item.running]
     if not rows:
-        return [_label("queue") + Text("empty", "bright_black") + _new_job(picture, devices)]
+        return [_label("queue") + styled("empty", "dim") + _new_job(picture, devices)]
     name = 0 if len(devices) == 1 else min(max(6, *(len(device.name) for device in devices)), 24)
     columns = [("DEVICE", name, False)] if name else []
     columns += [("QUEUE", 11, False), ("WAITING", 7, True), ("RUNNING", 7, True), ("OLDEST", 8, True)]
     columns += [("NEW JOB STARTS", 18, True)]
     glyphs = picture.glyphs
     head = joined([column(title, width, glyphs, right=right) for title, width, right in columns], "  ")
-    head.stylize("bright_black")
+    head.stylize("dim")
     lines = [Text("  ") + head]
     cut = len(rows) > most
     for device, item in rows[: most - 1 if cut else most]:
-        told = ([safe(device.name)] if name else []) + _queue_cells(picture, item)
+        told = ([device.name] if name else []) + _queue_cells(picture, item)
         cells = [
             column(text, width, glyphs, right=right)
             for text, (_, width, right) in zip(told, columns, strict=True)
         ]
         lines.append(Text("  ") + joined(cells, "  "))
     if cut:
-        lines.append(Text(f"  {glyphs.more} {count(len(rows) - most + 1, 'more')}", "bright_black"))
+        lines.append(styled(f"  {glyphs.more} {count(len(rows) - most + 1, 'more')}", "dim"))
     return lines
 
 
@@ -191,16 +190,16 @@ def queue_line(picture: Picture, devices: Sequence[Device]) -> list[Text]:
                 part = f"{item.job_class} {item.pending}"
                 if item.expected_start is not None:
                     part += f" (new {until(item.expected_start, picture.now)})"
-                parts.append(part if len(devices) == 1 else f"{safe(device.name)} {part}")
+                parts.append(part if len(devices) == 1 else f"{device.name} {part}")
     if not parts:
-        return [_label("queue") + Text("empty", "bright_black") + _new_job(picture, devices)]
+        return [_label("queue") + styled("empty", "dim") + _new_job(picture, devices)]
     return [_label("queue") + Text(f" {picture.glyphs.dot} ".join(parts))]
 
 
 def _new_job(picture: Picture, devices: Sequence[Device]) -> Text:
     known = [item.expected_start for device in devices for item in device.queue if item.expected_start]
-    return Text(f", a new job starts {until(min(known), picture.now)}" if known else "", "bright_black")
+    return styled(f", a new job starts {until(min(known), picture.now)}" if known else "", "dim")
 
 
 def _label(text: str) -> Text:
-    return Text(f"  {text:<{_LABEL}}", "bright_black")
+    return styled(f"  {text:<{_LABEL}}", "dim")

@@ -10,7 +10,7 @@ from rich.text import Text
 from . import device_parts
 from .glyphs import SEVERITY_STYLES, STATE_STYLES, Glyphs
 from .job_table import Column, cell, columns_for
-from .lines import column, fitted, joined, safe, sides, titled
+from .lines import column, fitted, joined, sides, styled, titled, wrapped
 from .picture import Hits, Picture
 from .snapshot import Job, Snapshot
 from .view import Mode, View
@@ -35,7 +35,7 @@ _HELP = (
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """How it stands with the daemon: ``problem`` is empty while it tells, ``since`` the moment of its last word."""
+    """How it stands with the daemon: ``problem`` is empty while it tells; ``since`` is when it last did."""
 
     where: str
     problem: str = ""
@@ -95,7 +95,7 @@ def _upper(picture: Picture, link: Link, level: int, size: Size) -> None:
     if link.problem:
         lines.append(_stale(link, picture))
     elif _note(snapshot, link):
-        lines.append(Text(_note(snapshot, link), "yellow"))
+        lines.append(styled(_note(snapshot, link), "yellow"))
     if level == 0:
         lines.append(Text())
     tall = size.height or 1000
@@ -123,10 +123,10 @@ def _space(picture: Picture, level: int) -> None:
 
 def _header(picture: Picture, link: Link) -> Text:
     snapshot, glyphs = picture.snapshot, picture.glyphs
-    left = Text("qwatch top", "bold").append(f"  {link.where}", "")
+    left = styled("qwatch top", "bold").append(f"  {link.where}", "")
     if snapshot.user is not None:
         rights = ", administrator" if snapshot.all_jobs is not None else ""
-        left.append(f"  {safe(snapshot.user)}{rights}", "bright_black")
+        left.append(f"  {snapshot.user}{rights}", "dim")
     right = Text(f"  {picture.clock(picture.now):%H:%M:%S}  ")
     if link.problem:
         right.append(" STALE ", "bold reverse red")
@@ -139,7 +139,7 @@ def _header(picture: Picture, link: Link) -> Text:
 
 def _stale(link: Link, picture: Picture) -> Text:
     since = "" if link.since is None else f"stale since {picture.clock(link.since):%H:%M:%S}: "
-    return Text(" ".join([f"{since}{link.problem};", *_next_try(link, picture.clock)]), "red")
+    return styled(" ".join([f"{since}{link.problem};", *_next_try(link, picture.clock)]), "red")
 
 
 def _next_try(link: Link, clock: Clock) -> list[str]:
@@ -155,12 +155,12 @@ def _note(snapshot: Snapshot, link: Link) -> str:
 def _alerts(picture: Picture, level: int) -> None:
     snapshot, glyphs = picture.snapshot, picture.glyphs
     if snapshot.alerts_error:
-        picture.lines.append(Text(f"  alerts are not known: {safe(snapshot.alerts_error)}", "yellow"))
+        picture.lines.append(styled(f"  alerts are not known: {snapshot.alerts_error}", "yellow"))
     shown = [device.name for device in picture.shown]
     alerts = [item for item in snapshot.alerts or () if item.device is None or item.device in shown]
     if not alerts:
         if snapshot.alerts is not None and level < 2:
-            picture.lines.append(Text("  alerts     none", "bright_black"))
+            picture.lines.append(styled("  alerts     none", "dim"))
         return
     order = list(SEVERITY_STYLES)
     alerts.sort(key=lambda item: (order.index(item.severity) if item.severity in order else 9, -item.since))
@@ -168,17 +168,17 @@ def _alerts(picture: Picture, level: int) -> None:
     most = (6, 3, 1, 1)[level]
     cut = len(alerts) > most
     for alert in alerts[: most - 1 if cut and most > 1 else most]:
-        line = Text(f"  {safe(alert.severity):<9}  ", SEVERITY_STYLES.get(alert.severity, ""))
-        line.append(safe(alert.name), "bold")
-        line.append(f" {safe(alert.device)}" if alert.device else "")
+        line = styled(f"  {alert.severity:<9}  ", SEVERITY_STYLES.get(alert.severity, ""))
+        line.append(alert.name, "bold")
+        line.append(f" {alert.device}" if alert.device else "")
         line.append(f" for {length(picture.now - alert.since)}", "")
         if most == 1 and cut:
             line.append(f", and {len(alerts) - 1} more alerts", "yellow")
-        line.append(f": {safe(alert.summary)}" if alert.summary else "", "")
+        line.append(f": {alert.summary}" if alert.summary else "", "")
         picture.lines.append(line)
     if cut and most > 1:
         more = count(len(alerts) - most + 1, "more alert")
-        picture.lines.append(Text(f"  {glyphs.more} {more}", "yellow"))
+        picture.lines.append(styled(f"  {glyphs.more} {more}", "yellow"))
 
 
 def _jobs(picture: Picture, jobs: Sequence[Job], room: int | None, level: int) -> None:
@@ -195,7 +195,7 @@ def _jobs(picture: Picture, jobs: Sequence[Job], room: int | None, level: int) -
     _space(picture, level)
     picture.lines.append(titled(heading, picture.width, glyphs))
     if not jobs:
-        picture.lines.append(Text("  none" if not view.filter else "  none fits the filter", "bright_black"))
+        picture.lines.append(styled("  none" if not view.filter else "  none fits the filter", "dim"))
         return
     columns = columns_for(
         picture.width, jobs, everyone=everyone, one_device=len(snapshot.devices) == 1 or view.device is not None
@@ -215,8 +215,8 @@ def _jobs(picture: Picture, jobs: Sequence[Job], room: int | None, level: int) -
         on_it = job is chosen and room is not None
         line = Text(f"{glyphs.chosen} " if on_it else "  ") + joined(cells, "  ")
         if on_it:
-            line = fitted(line, picture.width, glyphs)
-            line.stylize("bold reverse")
+            # In its own colours it would be a patchwork.
+            line = styled(fitted(line, picture.width, glyphs).plain, "reverse")
         elif job.state not in ("PENDING", "RUNNING"):
             line.stylize("dim")
         picture.hits.jobs[len(picture.lines)] = job.id
@@ -228,7 +228,7 @@ def _heading(picture: Picture, columns: Sequence[tuple[Column, int]]) -> None:
     head = Text("  ")
     for item, width in columns:
         mark = (glyphs.down if view.reverse else glyphs.up) if item.key == view.column else ""
-        title = Text(f"{item.title}{mark}", "bold" if mark else "bright_black")
+        title = styled(f"{item.title}{mark}", "bold" if mark else "dim")
         picture.hits.columns.append((head.cell_len, head.cell_len + width, item.key))
         head.append_text(column(title, width, glyphs, right=item.right)).append("  ", "")
     picture.hits.head = len(picture.lines)
@@ -237,27 +237,28 @@ def _heading(picture: Picture, columns: Sequence[tuple[Column, int]]) -> None:
 
 def _foot(view: View, width: int, glyphs: Glyphs) -> Text:
     if view.mode is Mode.FILTER:
-        line = Text("filter: ", "bold").append(view.filter, "").append("_", "blink")
-        return sides(line, Text("Enter keeps it, Esc clears it", "bright_black"), width, glyphs)
+        line = styled("filter: ", "bold").append(view.filter, "").append("_", "blink")
+        return sides(line, styled("Enter keeps it, Esc clears it", "dim"), width, glyphs)
     if view.mode is Mode.CONFIRM and view.asked is not None:
         job = view.asked
-        whose = f" of {safe(job.user)}" if job.user else ""
-        question = f" cancel job {job.id}{whose} ({job.job_class}, {job.state} on {safe(job.device)})?  y / N "
-        return Text(question, "bold reverse yellow")
+        whose = f" of {job.user}" if job.user else ""
+        question = f" cancel job {job.id}{whose} ({job.job_class}, {job.state} on {job.device})?  y / N "
+        return styled(question, "bold reverse yellow")
     if view.said:
-        return Text(safe(view.said), "bold")
+        return styled(view.said, "bold")
     keys = (
         ("?", "help"), ("q", "quit"), ("s", "sort"), ("r", "reverse"), ("/", "filter"),
         ("d", "device"), ("a", "all/own"), ("c", "cancel"), ("space", "go on" if view.paused else "pause"),
     )  # fmt: skip
-    return joined([Text(key, "bold") + Text(f" {what}", "bright_black") for key, what in keys], "  ")
+    hints = [styled(key, "bold") + styled(f" {what}", "dim") for key, what in keys]
+    return wrapped(hints, width, 0, 2)[0]
 
 
 def _help(size: Size, glyphs: Glyphs) -> Frame:
-    lines = [Text("qwatch top", "bold"), Text()]
+    lines = [styled("qwatch top", "bold"), Text()]
     for keys, what in _HELP:
-        lines.append(Text(f"  {keys:<27}", "bold").append(what, ""))
-    lines += [Text(), Text("any other key goes back", "bright_black")]
+        lines.append(styled(f"  {keys:<27}", "bold").append(what, ""))
+    lines += [Text(), styled("any other key goes back", "dim")]
     if size.height is not None and len(lines) > size.height:
         lines = [line for line in lines if line.plain]
     return Frame([fitted(line, size.width, glyphs) for line in lines[: size.height]], Hits())
@@ -265,5 +266,3 @@ def _help(size: Size, glyphs: Glyphs) -> Frame:
 
 def _only(texts: Sequence[str], size: Size, glyphs: Glyphs) -> Frame:
     return Frame([fitted(Text(text), size.width, glyphs) for text in texts[: size.height]], Hits())
-
-

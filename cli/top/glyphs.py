@@ -15,12 +15,12 @@ SEVERITY_STYLES = {"critical": "bold red", "warning": "yellow", "info": "cyan"}
 ACTIVITY_STYLES = {
     "execute": "green",
     "dispatch": "yellow",
-    "idle": "bright_black",
+    "idle": "dim",
     "held": "reverse cyan",
     "calibration": "reverse blue",
     "maintenance": "reverse magenta",
     "fault": "reverse red",
-    "unknown": "bright_black",
+    "unknown": "dim",
 }
 """How a cell of an activity's time is drawn; the order is that of the legend."""
 
@@ -47,7 +47,9 @@ _LETTERS = {"held": "H", "calibration": "C", "maintenance": "M", "fault": "F", "
 UNICODE = Glyphs(
     {"execute": "█", "dispatch": "▒", "idle": "░"} | _LETTERS, "━", "─", "▸", "▲", "▼", "─", "…", "–", "·"
 )
-ASCII = Glyphs({"execute": "#", "dispatch": "+", "idle": "."} | _LETTERS, "=", "-", ">", "^", "v", "-", "~", "-", "-")
+ASCII = Glyphs(
+    {"execute": "#", "dispatch": "+", "idle": "."} | _LETTERS, "=", "-", ">", "^", "v", "-", "~", "-", "-"
+)
 
 
 def glyphs_for(environment: Mapping[str, str] | None = None) -> Glyphs:

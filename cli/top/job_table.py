@@ -1,4 +1,4 @@
-"""The table of jobs: its columns, what they show, by what they sort, and which give way in a narrow terminal."""
+"""The table of jobs: columns, what they show and sort by, and which give way in a narrow terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.text import Text
 
 from .glyphs import JOB_STYLES, Glyphs
+from .lines import styled
 from .snapshot import Job
 from .words import length, until
 
@@ -90,26 +91,32 @@ def _needed(column: Column, jobs: Sequence[Job]) -> int:
 def cell(column: Column, job: Job, now: float, glyphs: Glyphs) -> Text:
     """Return what a column shows of a job."""
     match column.key:
+        case "state" if job.canceling:
+            found = styled("CANCELING", "yellow")
         case "state":
-            if job.canceling:
-                return Text("CANCELING", "yellow")
-            return Text(job.state, JOB_STYLES.get(job.state, ""))
+            found = styled(job.state, JOB_STYLES.get(job.state, ""))
         case "progress":
-            return progress_bar(job.progress(now), _BAR, glyphs)
+            found = progress_bar(job.progress(now), _BAR, glyphs)
         case "place":
-            return Text("-" if job.place is None or job.state != "PENDING" else str(job.place))
+            found = Text("-" if job.place is None or job.state != "PENDING" else str(job.place))
         case "waited":
             ended = job.started_at if job.started_at is not None else job.ended_at
-            return Text(length((now if ended is None else ended) - job.created_at))
+            found = Text(length((now if ended is None else ended) - job.created_at))
+        case "start" if job.started_at is not None:
+            found = styled(f"{length(now - job.started_at)} ago", "dim")
         case "start":
-            if job.started_at is not None:
-                return Text(f"{length(now - job.started_at)} ago", "bright_black")
-            return Text(until(job.expected_start, now) if job.state == "PENDING" else "-")
+            found = Text(until(job.expected_start, now) if job.state == "PENDING" else "-")
         case "left":
-            if job.state != "RUNNING" or job.expected_end is None:
-                return Text("-")
-            return Text(length(job.expected_end - now) if job.expected_end >= now else "late")
-    return Text(_plain(column.key, job))
+            found = Text(_left(job, now))
+        case _:
+            found = Text(_plain(column.key, job))
+    return found
+
+
+def _left(job: Job, now: float) -> str:
+    if job.state != "RUNNING" or job.expected_end is None:
+        return "-"
+    return length(job.expected_end - now) if job.expected_end >= now else "late"
 
 
 def progress_bar(progress: float | None, width: int, glyphs: Glyphs) -> Text:
@@ -117,8 +124,8 @@ def progress_bar(progress: float | None, width: int, glyphs: Glyphs) -> Text:
     if progress is None:
         return Text("-")
     filled = int(progress * width)
-    bar = Text(glyphs.done * filled, "cyan")
-    bar.append(glyphs.left * (width - filled), "bright_black")
+    bar = styled(glyphs.done * filled, "cyan")
+    bar.append(glyphs.left * (width - filled), "dim")
     return bar.append(f" {int(progress * 100):3d} %", "")
 
 

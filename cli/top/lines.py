@@ -10,6 +10,11 @@ from rich.text import Text
 from .glyphs import Glyphs
 
 
+def styled(text: str, style: str = "") -> Text:
+    """Return a text in a style that what is appended to it does not take over."""
+    return Text().append(text, style)
+
+
 def fitted(line: Text, width: int, glyphs: Glyphs) -> Text:
     """Return the line in exactly ``width`` cells, cut with a mark if it is longer."""
     if line.cell_len > width:
@@ -40,32 +45,22 @@ def sides(left: Text, right: Text, width: int, glyphs: Glyphs) -> Text:
     return fitted(left, room, glyphs) + right if room > 0 else right
 
 
-def wrapped(parts: Sequence[Text], width: int, indent: int) -> list[Text]:
-    """Return the parts in as many lines as they need, three cells between them, never cut inside one."""
+def wrapped(parts: Sequence[Text], width: int, indent: int, gap: int = 3) -> list[Text]:
+    """Return the parts in as many lines as they need, ``gap`` cells between them, never cut inside one."""
     lines: list[Text] = []
     line = Text(" " * indent)
     for part in parts:
-        if line.cell_len > indent and line.cell_len + 3 + part.cell_len > width:
+        if line.cell_len > indent and line.cell_len + gap + part.cell_len > width:
             lines.append(line)
             line = Text(" " * indent)
         if line.cell_len > indent:
-            line.append("   ")
+            line.append(" " * gap)
         line.append_text(part)
     return [*lines, line] if line.cell_len > indent else lines
 
 
 def titled(title: str, width: int, glyphs: Glyphs) -> Text:
     """Return the heading of a part."""
-    line = Text(f"{title} ", "bold")
-    line.append(glyphs.rule * max(width - cell_len(title) - 1, 0), "bright_black")
+    line = styled(f"{title} ", "bold")
+    line.append(glyphs.rule * max(width - cell_len(title) - 1, 0), "dim")
     return line
-
-
-def plain_ascii(text: str) -> str:
-    """Return a text without what a terminal of another encoding cannot show, or what would steer one."""
-    return text.encode("ascii", "replace").decode()
-
-
-def safe(text: str) -> str:
-    """Return a text that came from elsewhere in one line, without characters that steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

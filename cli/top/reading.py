@@ -1,4 +1,4 @@
-"""Reads what ``GET /live`` answers; unknown fields are left alone, so that a newer daemon can be watched too."""
+"""Reads what ``GET /live`` answers; fields that are not known are left alone: the daemon may be newer."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ def read_snapshot(told: Any) -> Snapshot:
         UnreadableError: it is none.
     """
     try:
-        return _snapshot(told)
+        return _snapshot(_printable(told))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UnreadableError(f"the daemon's live view cannot be read ({error!r}); is it another version?") from error
+        raise UnreadableError(
+            f"the daemon's live view cannot be read ({error!r}); is it another version?"
+        ) from error
 
 
 def _snapshot(told: dict[str, Any]) -> Snapshot:
@@ -119,6 +121,17 @@ def _alert(told: dict[str, Any]) -> Alert:
     return Alert(
         told["name"], told["severity"], told.get("summary", ""), _moment(told["since"]), told.get("device")
     )
+
+
+def _printable(told: Any) -> Any:
+    """Return what was told without characters that steer a terminal: names and messages come from people."""
+    if isinstance(told, str):
+        return "".join(letter if letter.isprintable() else " " for letter in told)
+    if isinstance(told, list):
+        return [_printable(item) for item in told]
+    if isinstance(told, dict):
+        return {key: _printable(value) for key, value in told.items()}
+    return told
 
 
 def _moment(text: str) -> float:

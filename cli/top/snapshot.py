@@ -1,6 +1,6 @@
 """A moment of the daemon, as the screen needs it: times in Unix seconds, None where it is not told.
 
-The daemon's schema is ``daemon.live.snapshot``; users install the command line without the libraries that it needs.
+The daemon's schema is ``daemon.live.snapshot``; the command line is installed without the libraries it needs.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from rich.text import Text
 
 from .glyphs import ACTIVITY_STYLES, Glyphs
+from .lines import styled
 from .words import share
 
 
@@ -15,8 +16,8 @@ def partition_bar(seconds: Mapping[str, float], width: int, glyphs: Glyphs) -> T
     cells = _cells({name: value for name, value in _ordered(seconds).items() if value > 0}, width)
     bar = Text()
     for name, number in cells.items():
-        bar.append(glyphs.activity.get(name, "?") * number, ACTIVITY_STYLES.get(name, "bright_black"))
-    return bar if bar else Text(glyphs.dash * width, "bright_black")
+        bar.append(glyphs.activity.get(name, "?") * number, ACTIVITY_STYLES.get(name, "dim"))
+    return bar if bar else styled(glyphs.dash * width, "dim")
 
 
 def partition_legend(seconds: Mapping[str, float], glyphs: Glyphs, *, shares: bool) -> list[Text]:
@@ -26,7 +27,7 @@ def partition_legend(seconds: Mapping[str, float], glyphs: Glyphs, *, shares: bo
     for name, value in _ordered(seconds).items():
         if value <= 0:
             continue
-        part = Text(glyphs.activity.get(name, "?"), ACTIVITY_STYLES.get(name, "bright_black"))
+        part = styled(glyphs.activity.get(name, "?"), ACTIVITY_STYLES.get(name, "dim"))
         part.append(f" {name}", "")
         if shares:
             part.append(f" {share(value, total)}", "bold")

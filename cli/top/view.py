@@ -20,9 +20,10 @@ class Mode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """A cancellation that the viewer confirmed."""
+    """A cancellation that the viewer confirmed; ``own`` jobs are canceled as their user."""
 
     job: Job
+    own: bool
 
 
 class Quit:
@@ -86,7 +87,7 @@ class View:
             self._edit_filter(key)
             return None
         if self.mode is Mode.CONFIRM:
-            return self._answer(key)
+            return self._answer(key, snapshot)
         if self.mode is Mode.HELP:
             self.mode = Mode.BROWSE
             return Quit() if key == "q" else None
@@ -164,11 +165,12 @@ class View:
         else:
             self.asked, self.mode = job, Mode.CONFIRM
 
-    def _answer(self, key: str) -> Order | None:
+    def _answer(self, key: str, snapshot: Snapshot | None) -> Order | None:
         job, self.asked, self.mode = self.asked, None, Mode.BROWSE
         if key in ("y", "Y") and job is not None:
             self.said = f"canceling job {job.id} …"
-            return CancelOrder(job)
+            own = snapshot is not None and any(item.id == job.id for item in snapshot.own_jobs)
+            return CancelOrder(job, own)
         self.said = "nothing was canceled"
         return None
 

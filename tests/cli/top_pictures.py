@@ -13,7 +13,9 @@ def moment(ago: float) -> str:
     return datetime.fromtimestamp(NOW - ago, UTC).isoformat().replace("+00:00", "Z")
 
 
-def waiting(number: int, place: int, device: str = "FRESNEL", job_class: str = "production", **more: Any) -> dict[str, Any]:
+def waiting(
+    number: int, place: int, device: str = "FRESNEL", job_class: str = "production", **more: Any
+) -> dict[str, Any]:
     return {
         "id": number, "device": device, "job_class": job_class, "shots": 200 * place,
         "created_at": moment(60.0 * (12 - place)), "place": place, "expected_start": moment(-240.0 * place),
