@@ -15,29 +15,13 @@ from .time_partition import partition_bar, partition_legend
 from .words import about, count, length, until
 
 _LABEL = 11
+_LEAST_BAR = 10
 
 
 def device_table(picture: Picture, devices: Sequence[Device], most: int) -> list[Text]:
     """Return a row a device, the picked ones marked; at most ``most``, and how many are left out."""
     glyphs, now = picture.glyphs, picture.now
-    several = len(picture.shown) > 1
-    name = min(max([len("DEVICE"), *(len(item.name) for item in devices)]), 24)
-    columns = [("DEVICE", name, False), ("STATE", 8, False), ("ACTIVITY", 20, False), ("WAITING", 7, True)]
-    left = picture.width - 2 - sum(width + 2 for _, width, _ in columns)
-    if left >= 10:
-        columns.append(("NEW JOB", 10, True))
-        left -= 12
-    if picture.snapshot.sessions is not None and left >= 10:
-        columns.append(("SESSIONS", 8, True))
-        left -= 10
-    if left >= 10 + (18 if several else 0):
-        columns.append(("QUALITY", 10, True))
-        left -= 12
-    if several and left >= 18 + 14:
-        columns.append(("RUNNING", 16, False))
-        left -= 18
-    if several and left >= 12:
-        columns.append(("LAST HOUR", left, False))
+    columns = _device_columns(picture, devices)
     head = joined([column(title, width, glyphs, right=right) for title, width, right in columns], "  ")
     head.stylize("dim")
     lines = [Text("  ") + head]
@@ -56,6 +40,31 @@ def device_table(picture: Picture, devices: Sequence[Device], most: int) -> list
     return lines
 
 
+def _device_columns(picture: Picture, devices: Sequence[Device]) -> list[tuple[str, int, bool]]:
+    """Return title, width and alignment of the columns that there is room for, the least needed left out first."""
+    several = len(picture.shown) > 1
+    name = min(max([len("DEVICE"), *(len(item.name) for item in devices)]), 24)
+    activity = max([8, *(_activity(item, picture.now).cell_len for item in devices)])
+    columns = [
+        ("DEVICE", name, False),
+        ("STATE", 7, False),
+        ("ACTIVITY", activity, False),
+        ("WAITING", 7, True),
+    ]
+    left = picture.width - sum(width + 2 for _, width, _ in columns)
+    bar = several and left >= _LEAST_BAR + 2
+    left -= (_LEAST_BAR + 2) if bar else 2
+    offered = [("NEW JOB", 10, True, True), ("SESSIONS", 8, True, picture.snapshot.sessions is not None)]
+    offered += [("RUNNING", 16, False, several), ("QUALITY", 10, True, True)]
+    for title, width, right, wanted in offered:
+        if wanted and left >= width + 2:
+            columns.append((title, width, right))
+            left -= width + 2
+    if bar:
+        columns.append(("LAST HOUR", min(_LEAST_BAR + left - 2, 60), False))
+    return columns
+
+
 def _cell(title: str, width: int, device: Device, picture: Picture, now: float) -> Text:
     match title:
         case "DEVICE":
@@ -63,8 +72,7 @@ def _cell(title: str, width: int, device: Device, picture: Picture, now: float) 
         case "STATE":
             found = styled(device.state, STATE_STYLES.get(device.state, ""))
         case "ACTIVITY":
-            style = ACTIVITY_STYLES.get(device.activity, "").removeprefix("reverse ")
-            found = styled(device.activity, style).append(f" {length(now - device.activity_since)}", "")
+            found = _activity(device, now)
         case "WAITING":
             found = Text("-" if device.waiting is None else str(device.waiting))
         case "NEW JOB":
@@ -82,6 +90,11 @@ def _cell(title: str, width: int, device: Device, picture: Picture, now: float) 
         case _:
             found = partition_bar(device.hour, width, picture.glyphs)
     return found
+
+
+def _activity(device: Device, now: float) -> Text:
+    style = ACTIVITY_STYLES.get(device.activity, "").removeprefix("reverse ")
+    return styled(device.activity, style).append(f" {length(now - device.activity_since)}")
 
 
 def windows(picture: Picture, devices: Sequence[Device]) -> list[Text]:
@@ -144,6 +157,8 @@ def running(picture: Picture, device: Device) -> list[Text]:
     room = picture.width - line.cell_len - 2 - 6 - len(rest)
     if room >= 5:
         line.append("  ").append_text(progress_bar(over, min(room, 50), picture.glyphs))
+    else:
+        line.append(f"  {int(over * 100)} %")
     return [line.append(rest, "yellow" if late > 1 else "")]
 
 

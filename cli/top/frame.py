@@ -20,15 +20,16 @@ _LEVELS = 4
 """How compact a frame can be: 0 shows everything with headings, 3 what is needed most."""
 
 _HELP = (
-    ("up, down, page up and down", "choose a job"),
-    ("s, S, left, right", "sort by the next or previous column"),
+    ("up, down, page, home, end", "choose a job"),
+    ("s, S, right, left", "sort by the next or previous column"),
     ("r", "reverse the order"),
-    ("/", "filter: words that device, class, state, user or account hold; Esc clears"),
-    ("d, D, tab", "pick the next or previous device, or all"),
-    ("a", "everybody's jobs, or your own (administrators)"),
-    ("c", "cancel the chosen job, after asking: your own, or any if you administer"),
-    ("space", "pause and go on"),
-    ("mouse", "choose a device or a job; a heading sorts; the wheel scrolls"),
+    ("/", "filter: words of id, device, class, state, user"),
+    ("Esc", "clear the filter"),
+    ("d, D, tab", "pick a device, or all"),
+    ("a", "everybody's jobs or yours (administrators)"),
+    ("c", "cancel the chosen job, after a question"),
+    ("space", "pause, go on"),
+    ("mouse", "choose a row; a heading sorts; the wheel moves"),
     ("q, Ctrl-C", "leave"),
 )
 
@@ -169,11 +170,11 @@ def _alerts(picture: Picture, level: int) -> None:
     cut = len(alerts) > most
     for alert in alerts[: most - 1 if cut and most > 1 else most]:
         line = styled(f"  {alert.severity:<9}  ", SEVERITY_STYLES.get(alert.severity, ""))
+        if most == 1 and cut:
+            line.append(f"{len(alerts)} alerts, ", "yellow")
         line.append(alert.name, "bold")
         line.append(f" {alert.device}" if alert.device else "")
         line.append(f" for {length(picture.now - alert.since)}", "")
-        if most == 1 and cut:
-            line.append(f", and {len(alerts) - 1} more alerts", "yellow")
         line.append(f": {alert.summary}" if alert.summary else "", "")
         picture.lines.append(line)
     if cut and most > 1:

@@ -55,9 +55,12 @@ ASCII = Glyphs(
 def glyphs_for(environment: Mapping[str, str] | None = None) -> Glyphs:
     """Return the characters that a terminal of this locale shows.
 
-    Python makes UTF-8 of the locale ``C`` for its own output (PEP 538 and 540), so what counts is what the
-    locale's variables said.
+    Python makes UTF-8 of the locale ``C`` and exports it as ``LC_CTYPE`` (PEP 538): a ``LANG`` that was set to
+    another encoding is then what the user said.
     """
     variables = os.environ if environment is None else environment
-    locale = next((variables[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if variables.get(name)), "")
+    order = ("LC_ALL", "LC_CTYPE", "LANG")
+    if variables.get("LC_CTYPE") == "C.UTF-8" and variables.get("LANG"):
+        order = ("LC_ALL", "LANG", "LC_CTYPE")
+    locale = next((variables[name] for name in order if variables.get(name)), "")
     return UNICODE if "utf8" in locale.lower().replace("-", "") else ASCII

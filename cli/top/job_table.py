@@ -95,6 +95,8 @@ def cell(column: Column, job: Job, now: float, glyphs: Glyphs) -> Text:
             found = styled("CANCELING", "yellow")
         case "state":
             found = styled(job.state, JOB_STYLES.get(job.state, ""))
+        case "progress" if job.ended_at is not None:
+            found = Text("-" if job.reason in ("", "none") else job.reason)
         case "progress":
             found = progress_bar(job.progress(now), _BAR, glyphs)
         case "place":
