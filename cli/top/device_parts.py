@@ -41,10 +41,10 @@ def device_table(picture: Picture, devices: Sequence[Device], most: int) -> list
 
 
 def _device_columns(picture: Picture, devices: Sequence[Device]) -> list[tuple[str, int, bool]]:
-    """Return title, width and alignment of the columns that there is room for, the least needed left out first."""
+    """Return title, width and alignment of the columns for which there is room."""
     several = len(picture.shown) > 1
     name = min(max([len("DEVICE"), *(len(item.name) for item in devices)]), 24)
-    activity = max([8, *(_activity(item, picture.now).cell_len for item in devices)])
+    activity = max([14, *(_activity(item, picture.now).cell_len for item in devices)])
     columns = [
         ("DEVICE", name, False),
         ("STATE", 7, False),
@@ -145,7 +145,7 @@ def running(picture: Picture, device: Device) -> list[Text]:
     about_it = [] if job is None else [f"job {job.id}" + (f" of {job.user}" if job.user else "")]
     if work.job_class is not None:
         about_it.append(work.job_class)
-    if work.shots is not None:
+    if work.shots is not None and picture.width >= 72:
         about_it.append(count(work.shots, "shot"))
     line = _label("running") + Text(", ".join(about_it) or "a job")
     over = progress_of(work.started_at, work.expected_end, now)

@@ -20,7 +20,7 @@ _LEVELS = 4
 """How compact a frame can be: 0 shows everything with headings, 3 what is needed most."""
 
 _HELP = (
-    ("up, down, page, home, end", "choose a job"),
+    ("up, down, page, home, end", "choose a job; also k and j"),
     ("s, S, right, left", "sort by the next or previous column"),
     ("r", "reverse the order"),
     ("/", "filter: words of id, device, class, state, user"),

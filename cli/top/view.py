@@ -123,13 +123,14 @@ class View:
                     self.said = "only administrators see other users' jobs"
                 else:
                     self.everyone = not self.everyone
-            case "c" | "k" | "delete":
+            case "c" | "delete":
                 self._ask(snapshot)
             case _:
                 self._move(key, snapshot)
 
     def _move(self, key: str, snapshot: Snapshot) -> None:
         jobs = self.jobs(snapshot)
+        key = {"k": "up", "j": "down"}.get(key, key)
         steps = {
             "up": -1, "down": 1, "page_up": -self.page, "page_down": self.page,
             "home": -len(jobs), "end": len(jobs),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,12 @@ def test_a_screen_looks_as_it_was_approved(name: str) -> None:
 
 def test_every_approved_screen_is_drawn() -> None:
     assert {file.stem for file in SCREENS.glob("*.txt")} == set(SCREENS_DRAWN)
+
+
+def test_the_documented_picture_is_the_screen() -> None:
+    shown = (SCREENS / "administrator-picked-120x40.txt").read_text(encoding="utf-8")
+    documented = (SCREENS.parents[2] / "docs" / "top.md").read_text(encoding="utf-8")
+    assert re.sub("\n{3,}", "\n\n", shown) in documented
 
 
 DATA = {"user": of_user(), "administrator": of_administrator(), "public": told(fresnel()), "none": told()}
