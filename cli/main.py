@@ -203,6 +203,20 @@ def cancel(number: Annotated[int, typer.Argument(metavar="ID")], qpu: QpuOption 
     cancel_job(number, qpu)
 
 
+@application.command(name="open")
+def open_status_page(
+    qpu: QpuOption = None,
+    print_only: Annotated[
+        bool, typer.Option("--print", help="print the link instead of opening a browser, for ssh")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the status page in a browser, logged in as you, by a link that works once."""
+    from .open_page import open_page
+
+    open_page(qpu, print_only, as_json)
+
+
 @application.command()
 def top(
     qpu: QpuOption = None,

@@ -15,6 +15,11 @@ from ..exporters.web_access import WebAccess
 from .collection import Collection
 from .configuration import Configuration
 from .listening import listen
+from .live.event_stream import AbortableProtocol
+from .live.feed import LiveFeed
+from .live.observer_source import ObserverSource
+from .live.recent_time import RecentTime
+from .live.routes import LiveViews
 from .observer_health import ObserverHealth
 from .service import SERVICE_NAME
 from .web_server import address, event_loop, metrics_server, serve_until_signal, web_access
@@ -54,9 +59,20 @@ async def _serve(configuration: Configuration, metrics_socket: socket.socket, ac
         ", ".join(observer.devices),
         address(metrics_socket, access),
     )
-    server = metrics_server(collection.registry, ObserverHealth(observer).routes(), access)
+    recent = RecentTime(observer.devices)
+    feed = LiveFeed(ObserverSource(observer, recent))
+    looking = asyncio.create_task(recent.run())
+    # There is no job API: who may scrape may look.
+    around = None
+    if configuration.api.status_page == "public":
+        around = LiveViews(configuration.api, feed).before
+    server = metrics_server(
+        collection.registry, ObserverHealth(observer).routes(), access, around, AbortableProtocol
+    )
     serving = await serve_until_signal([(server, metrics_socket)])
     _logger.info("stopping")
+    looking.cancel()
+    feed.stop()
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)

@@ -29,6 +29,14 @@ from .collection import Collection
 from .configuration import Configuration
 from .health import Health
 from .listening import listen
+from .live.alerts import FiringAlerts
+from .live.event_stream import AbortableProtocol
+from .live.feed import LiveFeed
+from .live.recent_time import RecentTime
+from .live.routes import LiveViews
+from .live.scheduler_source import SchedulerSource
+from .live.viewer import Viewers
+from .live.web_logins import WebLogins
 from .web_server import address, event_loop, metrics_server, new_server, serve_until_signal, web_access
 
 _logger = logging.getLogger(__name__)
@@ -77,6 +85,9 @@ async def _serve(
         instruments,
     )
     quality = QualityService(scheduler)
+    recent = RecentTime(scheduler.devices)
+    alerts = FiringAlerts(configuration.metrics.alertmanager_url)
+    feed = LiveFeed(SchedulerSource(scheduler, recent, alerts))
     collectors = collection.register(_collectors(configuration, scheduler, quality), scheduler.schema_revision)
     authenticator = authenticator_for(scheduler)
     await scheduler.start()
@@ -88,8 +99,13 @@ async def _serve(
     gc.collect()
     gc.freeze()
     admin_path = None if admin_socket is None else path_of(admin_socket)
+    logins = WebLogins(configuration.api.web_session_seconds)
+    viewers = Viewers(configuration.api, scheduler.run_time, authenticator, logins)
+    live = LiveViews(configuration.api, feed, viewers, logins)
+    looking = asyncio.create_task(recent.run())
+    job_api = create_api(scheduler, authenticator, admin_path, live.before)
     servers = [
-        (new_server(create_api(scheduler, authenticator, admin_path)), api_socket),
+        (new_server(job_api, protocol=AbortableProtocol), api_socket),
         (metrics_server(collection.registry, Health(scheduler).routes(), access), metrics_socket),
     ]
     if admin_socket is not None:
@@ -107,6 +123,8 @@ async def _serve(
         _logger.warning("auth: local is for one user's own machine; use MUNGE where others log in")
     serving = await serve_until_signal(servers)
     _logger.info("stopping")
+    looking.cancel()
+    feed.stop()
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)

@@ -43,7 +43,8 @@ class ActivityClock:
             if activity in self._seconds:
                 self._seconds[activity] += spent
         self._activity = "unknown"
-        self._attributed_until = monotonic()
+        self._attributed_until = self.turned_at = monotonic()
+        """``turned_at``: since when the activity holds, by the monotonic clock."""
 
     @property
     def activity(self) -> str:
@@ -57,6 +58,8 @@ class ActivityClock:
         self.seconds()
         changed = activity != self._activity
         self._activity = activity
+        if changed:
+            self.turned_at = self._attributed_until
         return changed
 
     def seconds(self) -> dict[str, float]:

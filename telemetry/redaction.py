@@ -19,6 +19,12 @@ SESSION_PREFIX = "qws_"
 TOKEN_PREFIX = "qwt_"
 """Every local token that qwatch makes begins with this."""
 
+LINK_PREFIX = "qwl_"
+"""The one-use secret of every link into the status page begins with this."""
+
+COOKIE_PREFIX = "qww_"
+"""Every cookie of the status page begins with this."""
+
 MASK = "[redacted]"
 _MOST_SECRETS = 1024
 _SHORTEST_SECRET = 6
@@ -28,7 +34,7 @@ _SHORTEST_SECRET = 6
 _SHAPES = re.compile(
     r"""
     (?P<munge>MUNGE:[A-Za-z0-9+/=]+:?)
-    | (?P<ours>(?:qws|qwt)_[A-Za-z0-9_-]{8,})
+    | (?P<ours>(?:qws|qwt|qwl|qww)_[A-Za-z0-9_-]{8,})
     | \b(?i:bearer)\s{1,8}(?P<bearer>
         (?!(?i:tokens?|auth|authentication|authorization|scheme|credentials?|header|realm)\b)
         [A-Za-z0-9._~+/=-]{6,})

@@ -39,7 +39,7 @@ class LocalAuthenticator:
         """Compare the token, the address and the Host header (DNS rebinding)."""
         if ip_address(proof.peer) not in LOOPBACK and proof.peer != "::1":
             raise AuthenticationError("auth: local answers on loopback only")
-        if not _names_loopback(proof.host_header):
+        if not names_loopback(proof.host_header):
             raise AuthenticationError(
                 f"auth: local does not answer for the host name {proof.host_header!r}; use localhost"
             )
@@ -61,7 +61,7 @@ class LocalAuthenticator:
         )
 
 
-def _names_loopback(host_header: str) -> bool:
+def names_loopback(host_header: str) -> bool:
     """Whether a Host header names this host by ``localhost`` or by a loopback address, with or without port."""
     try:
         host = urlsplit(f"//{host_header}").hostname or ""
