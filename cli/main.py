@@ -220,6 +220,10 @@ def open_status_page(
 @application.command()
 def top(
     qpu: QpuOption = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="the daemon, where no QPU leads to it: an observer"),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="print one picture and end")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one snapshot as JSON, for scripts")] = False,
     interval: Annotated[
@@ -232,7 +236,7 @@ def top(
     """Watch devices, queue and jobs live in the terminal; ? shows the keys."""
     from .top.command import run_top
 
-    run_top(qpu, once=once, as_json=as_json, interval=interval, ascii_only=ascii_only)
+    run_top(qpu, url, once=once, as_json=as_json, interval=interval, ascii_only=ascii_only)
 
 
 @application.command()

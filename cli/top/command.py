@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...qrmi.location import QPU_VARIABLE, everywhere
+from ...qrmi.location import QPU_VARIABLE, Location, everywhere
 from ..daemon_client import DaemonClient
 from ..failure import CommandFailedError
 from .frame import Link, Size, draw
@@ -21,13 +21,15 @@ from .view import View
 from .words import clock_in
 
 
-def run_top(qpu: str | None, *, once: bool, as_json: bool, interval: float, ascii_only: bool) -> None:
+def run_top(
+    qpu: str | None, url: str | None, *, once: bool, as_json: bool, interval: float, ascii_only: bool
+) -> None:
     """Show what the daemon's devices and queue do: until the viewer leaves, or once.
 
     Raises:
         CommandFailedError: once, and the daemon cannot be asked; or the terminal shows no full screen.
     """
-    source = Source(_daemon(qpu))
+    source = Source(_daemon(qpu, url))
     glyphs = ASCII if ascii_only else glyphs_for(os.environ)
     view = View(device=qpu)
     if as_json:
@@ -40,8 +42,12 @@ def run_top(qpu: str | None, *, once: bool, as_json: bool, interval: float, asci
         show_full_screen(source, view, interval, glyphs, colour=_wants_colour(os.environ))
 
 
-def _daemon(qpu: str | None) -> DaemonClient:
-    """Return the daemon behind a QPU; without a name also the one that all QPUs within reach are behind."""
+def _daemon(qpu: str | None, url: str | None) -> DaemonClient:
+    """Return the daemon at a URL, or behind a QPU; without either the only one within reach."""
+    if url is not None:
+        if not url.startswith(("http://", "https://")):
+            raise CommandFailedError(f"--url {url}: give it with http:// or https://")
+        return DaemonClient(Location(qpu or "", "", "--url"), url)
     if qpu is None and not os.environ.get(QPU_VARIABLE):
         found = [item for item in everywhere(os.environ)[0] if item.url is not None]
         daemons = {root_of(item.url): item for item in reversed(found) if item.url is not None}

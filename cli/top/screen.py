@@ -40,8 +40,8 @@ def show_full_screen(source: Source, view: View, interval: float, glyphs: Glyphs
         glyphs = ASCII
     feed = Feed(source)
     feed.start()
-    with _ended_by_signals():
-        curses.wrapper(lambda window: _Screen(window, source, feed, view, interval, glyphs, colour).run())
+    with _ended_by_signals(), _full_screen() as window:
+        _Screen(window, source, feed, view, interval, glyphs, colour).run()
 
 
 class _Screen:
@@ -156,6 +156,22 @@ class _Screen:
             for begin, end, name in hits.columns:
                 if begin <= click.column < end:
                     self._view.sort_by(name)
+
+
+@contextmanager
+def _full_screen() -> Iterator[curses.window]:
+    """Take the terminal, and give it back; ``curses.wrapper`` would set colours where none are wanted."""
+    window = curses.initscr()
+    try:
+        curses.noecho()
+        curses.cbreak()
+        window.keypad(True)
+        yield window
+    finally:
+        window.keypad(False)
+        curses.echo()
+        curses.nocbreak()
+        curses.endwin()
 
 
 @contextmanager
