@@ -18,9 +18,10 @@
     return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
   };
   const clock = (at) => {
-    const today = new Date(now()).toDateString() === at.toDateString();
-    return at.toLocaleString([], today ? { hour: "2-digit", minute: "2-digit" }
-      : { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+    const today = new Date(now()), time = { hour: "2-digit", minute: "2-digit" };
+    if (today.toDateString() === at.toDateString()) return at.toLocaleTimeString([], time);
+    const year = today.getFullYear() === at.getFullYear() ? {} : { year: "numeric" };
+    return at.toLocaleString([], { ...year, day: "numeric", month: "short", ...time });
   };
   const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
