@@ -160,8 +160,9 @@ def _alerts(picture: Picture, level: int) -> None:
     shown = [device.name for device in picture.shown]
     alerts = [item for item in snapshot.alerts or () if item.device is None or item.device in shown]
     if not alerts:
-        if snapshot.alerts is not None and level < 2:
-            picture.lines.append(styled("  alerts     none", "dim"))
+        told = "none" if snapshot.alerts is not None else "not known: no Alertmanager is configured"
+        if snapshot.all_jobs is not None and not snapshot.alerts_error and level < 2:
+            picture.lines.append(styled(f"  alerts     {told}", "dim"))
         return
     order = list(SEVERITY_STYLES)
     alerts.sort(key=lambda item: (order.index(item.severity) if item.severity in order else 9, -item.since))

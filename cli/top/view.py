@@ -65,7 +65,8 @@ class View:
             if job.device in shown and all(word in _text(job) for word in wanted)
         ]
         key = SORTABLE.get(self.column, SORTABLE["place"])
-        found.sort(key=lambda job: job.id)
+        # Among equals the newest of what ended is first, of the rest the oldest.
+        found.sort(key=lambda job: (job.ended_at is not None, -(job.ended_at or 0.0), job.id))
         told = [job for job in found if key(job) is not None]
         # What is not known is at the end, in whichever direction.
         unknown = [job for job in found if key(job) is None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -286,6 +287,7 @@ def test_a_terminal_without_a_full_screen_is_told_of_once(top: Open, name: str) 
     assert "--once" in terminal.text.replace("\n", "")
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="another user's credential: run the tests as root")
 def test_an_administrator_sees_and_cancels_the_job_of_another_user(
     top: Open, run_daemon: Any, device_at: Any, qpu: Any, munged: None, sequence_text: str
 ) -> None:

@@ -162,6 +162,24 @@ def test_a_partition_bar_is_as_wide_as_asked_and_shows_whatever_occurred(
         assert {ASCII.activity[name] for name in occurred} == set(bar)
 
 
+def test_alerts_that_are_not_known_are_not_told_as_none() -> None:
+    for alerts, error, words in (
+        ([], None, "alerts     none"),
+        (None, None, "no Alertmanager is configured"),
+        (None, "http://am:9093 does not answer", "alerts are not known: http://am:9093 does not answer"),
+    ):
+        data = of_administrator()
+        data["administration"] |= {"alerts": alerts, "alerts_error": error}
+        assert words in text(drawn(data, "120x40"))
+    assert "alert" not in text(drawn(of_user(), "120x40"))
+
+
+def test_of_ended_jobs_the_newest_is_first() -> None:
+    data = of_user()
+    data["own"]["jobs"]["ended"][0]["ended_at"] = moment(5)
+    assert [job.id for job in View().jobs(read_snapshot(data))][-2:] == [4702, 4699]
+
+
 def test_control_characters_from_elsewhere_do_not_reach_the_terminal() -> None:
     data = told(fresnel(name="\x1b[31mF", state="paused", message="a\x1b]0;title\x07\nb"))
     data["devices"][0]["windows"] = [{"kind": "drain", "since": moment(60), "announced_end": None}]
