@@ -72,7 +72,8 @@ class Feed:
                     talked, failures = True, 0
                     self._hear(told)
                 if talked:
-                    # A stream ends by and by, so that its credential is looked at again.
+                    # A stream ends by and by, so that its credential is looked at again: that is no failure.
+                    time.sleep(random.uniform(0.2, 1.0))
                     continue
                 problem = "the daemon ended the connection"
             except (CommandFailedError, UnreadableError) as error:

@@ -150,6 +150,8 @@ def _next_try(link: Link, clock: Clock) -> list[str]:
 def _note(snapshot: Snapshot, link: Link) -> str:
     if snapshot.user is not None:
         return ""
+    if snapshot.role == "observer":
+        return "an observer tells of devices and queues, not of single jobs"
     return f"your jobs are not shown: {link.note}" if link.note else "only the public part is shown"
 
 

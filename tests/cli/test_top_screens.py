@@ -174,6 +174,12 @@ def test_alerts_that_are_not_known_are_not_told_as_none() -> None:
     assert "alert" not in text(drawn(of_user(), "120x40"))
 
 
+def test_an_observer_is_not_taken_for_a_daemon_that_refused() -> None:
+    shown = text(drawn(told(fresnel(), role="observer"), "80x24", View(), WITHOUT_PROOF))
+    assert "an observer tells of devices and queues" in shown
+    assert "MUNGE" not in shown
+
+
 def test_of_ended_jobs_the_newest_is_first() -> None:
     data = of_user()
     data["own"]["jobs"]["ended"][0]["ended_at"] = moment(5)
