@@ -101,18 +101,17 @@ def windows(picture: Picture, devices: Sequence[Device]) -> list[Text]:
     """Return a line for each device that is closed to users, or that says something to them."""
     lines = []
     for device in devices:
-        parts = []
+        line = styled(f"  {device.name}", "bold")
         for window in device.windows:
-            part = f"{window.kind} since {about(window.since, picture.now, picture.clock)}"
+            line.append(" ").append(window.kind, "yellow")
+            line.append(f" since {about(window.since, picture.now, picture.clock)}")
             if window.announced_end is not None:
                 end = about(window.announced_end, picture.now, picture.clock)
-                part += f", until {end} ({until(window.announced_end, picture.now)})"
-            parts.append(part)
+                line.append(f", until {end} ({until(window.announced_end, picture.now)})")
         if device.message and (device.windows or device.state != "online"):
-            parts.append(f'"{device.message}"')
-        if parts:
-            line = styled(f"  {device.name} ", "bold")
-            lines.append(line.append(" ".join(parts), "yellow"))
+            line.append(f' "{device.message}"')
+        if line.cell_len > len(device.name) + 2:
+            lines.append(line)
     return lines
 
 
@@ -166,7 +165,7 @@ def queue_table(picture: Picture, devices: Sequence[Device], most: int) -> list[
     """Return a row a class that has jobs: how many wait, how long the oldest, when a new one would start."""
     rows = [(device, item) for device in devices for item in device.queue if item.pending or item.running]
     if not rows:
-        return [_label("queue") + styled("empty", "dim") + _new_job(picture, devices)]
+        return [_no_queue(picture, devices)]
     name = 0 if len(devices) == 1 else min(max(6, *(len(device.name) for device in devices)), 24)
     columns = [("DEVICE", name, False)] if name else []
     columns += [("QUEUE", 11, False), ("WAITING", 7, True), ("RUNNING", 7, True), ("OLDEST", 8, True)]
@@ -207,13 +206,16 @@ def queue_line(picture: Picture, devices: Sequence[Device]) -> list[Text]:
                     part += f" (new {until(item.expected_start, picture.now)})"
                 parts.append(part if len(devices) == 1 else f"{device.name} {part}")
     if not parts:
-        return [_label("queue") + styled("empty", "dim") + _new_job(picture, devices)]
+        return [_no_queue(picture, devices)]
     return [_label("queue") + Text(f" {picture.glyphs.dot} ".join(parts))]
 
 
-def _new_job(picture: Picture, devices: Sequence[Device]) -> Text:
+def _no_queue(picture: Picture, devices: Sequence[Device]) -> Text:
+    if all(device.waiting is None for device in devices):
+        return _label("queue") + styled("not known", "dim")
     known = [item.expected_start for device in devices for item in device.queue if item.expected_start]
-    return styled(f", a new job starts {until(min(known), picture.now)}" if known else "", "dim")
+    start = f", a new job starts {until(min(known), picture.now)}" if known else ""
+    return _label("queue") + styled(f"empty{start}", "dim")
 
 
 def _label(text: str) -> Text:

@@ -180,6 +180,13 @@ def test_an_observer_is_not_taken_for_a_daemon_that_refused() -> None:
     assert "MUNGE" not in shown
 
 
+def test_a_queue_that_is_not_told_is_not_called_empty() -> None:
+    silent = fresnel(queue=[], waiting=None, running=None)
+    for size in ("80x24", "60x15"):
+        assert "queue      not known" in text(drawn(told(silent), size))
+        assert "queue      empty" in text(drawn(told(silent | {"waiting": 0}), size))
+
+
 def test_of_ended_jobs_the_newest_is_first() -> None:
     data = of_user()
     data["own"]["jobs"]["ended"][0]["ended_at"] = moment(5)
