@@ -19,6 +19,7 @@ SHORT = {
     "memory.py": ["--jobs", "2000", "--emulated-jobs", "20"],
     "scrape.py": ["--devices", "1", "10", "--scrapes", "20", "--idle", "10"],
     "queue_collector.py": ["--history", "100000", "--pending", "0", "1000"],
+    "live_views.py": ["--waiting", "1000", "--seconds", "3", "--load", "3"],
     "telemetry_cost.py": ["--states", "healthy", "hangs", "--rounds", "4", "--seconds", "2"],
 }
 LONG = {
@@ -29,6 +30,7 @@ LONG = {
     "alerts.py": [],
     "scrape.py": [],
     "queue_collector.py": [],
+    "live_views.py": [],
     "telemetry_cost.py": [],
 }
 _MOST_SECONDS = 1800.0

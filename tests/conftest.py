@@ -609,7 +609,7 @@ def run_daemon(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[],
         if daemon.log_file.exists():
             failures = [line[:2000] for line in daemon.log.splitlines() if "Traceback" in line]
             assert not failures, failures[0]
-            for credential in ("qws_", "qwt_", "MUNGE:"):
+            for credential in ("qws_", "qwt_", "qwl_", "qww_", "MUNGE:"):
                 assert credential not in daemon.log
 
     return run

@@ -18,6 +18,7 @@ need slurmctld slurmctld
 need slurmd slurmd
 need squeue slurm-client
 need psql postgresql
+need chromium chromium
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 

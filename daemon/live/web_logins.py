@@ -73,7 +73,7 @@ def _hash(secret: str) -> str:
 def _keep(kept: OrderedDict[str, Login], secret: str, login: Login, most: int, most_of_a_user: int) -> None:
     """Keep one more; the oldest of the user, or of all, gives way."""
     own = [key for key, other in kept.items() if other.uid == login.uid]
-    for key in own[: len(own) - most_of_a_user + 1]:
+    for key in own[: max(len(own) - most_of_a_user + 1, 0)]:
         del kept[key]
     while len(kept) >= most:
         kept.popitem(last=False)

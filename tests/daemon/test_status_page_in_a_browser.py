@@ -1,4 +1,4 @@
-"""The status page in a real Chromium: live, logged in, through a restart of the daemon, on all sizes of screen."""
+"""The status page in a real Chromium: live, logged in, through a restart of the daemon, on all screens."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def contrasts(page: Page) -> list[tuple[float, str]]:
         """() => {
           const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
           const light = ([r, g, b]) => {
-            const linear = [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+            const part = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+            const linear = [r, g, b].map((c) => part(c / 255));
             return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
           };
           const behind = (element) => {
@@ -138,7 +139,9 @@ def test_the_page_lives_on_after_a_restart_of_the_daemon(
         expect(page.locator('[data-device="EMU"]')).to_contain_text("back at noon")
         expect(page.locator("#announce")).to_have_text("EMU is paused")
         # While nobody listened there was nothing to load; nothing else went wrong.
-        assert all("ERR_CONNECTION_REFUSED" in text or "ERR_INCOMPLETE" in text for text in complaints), complaints
+        assert all("ERR_CONNECTION_REFUSED" in text or "ERR_INCOMPLETE" in text for text in complaints), (
+            complaints
+        )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -183,7 +186,9 @@ def test_it_can_be_read_on_a_phone_at_a_desk_and_on_a_wall(
         for name, (width, height) in SCREENS.items():
             page.set_viewport_size({"width": width, "height": height})
             page.screenshot(path=artefacts / f"{name}-{scheme}.png", full_page=True)
-            overflow = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+            overflow = page.evaluate(
+                "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            )
             assert not overflow, f"{name}: it must be scrolled sideways"
         assert [item for item in contrasts(page) if item[0] < 4.5] == []
         # Without a mouse: the first key leads past the header.

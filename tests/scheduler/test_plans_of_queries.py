@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, create_engine, event
 
-from qwatch.scheduler import session_idle, session_watchdog, sessions, windows
+from qwatch.scheduler import live_queue, session_idle, session_watchdog, sessions, windows
 from qwatch.scheduler.ledger_comparison import LedgerTime
 from qwatch.scheduler.tables import metadata
 
@@ -36,6 +36,12 @@ def compared(connection: Connection) -> None:
         lambda connection: session_idle._work(connection, 1.0, 2.0),
         lambda connection: session_watchdog._used_since(connection, 1.0),
         compared,
+        live_queue.class_counts,
+        lambda connection: live_queue.line(connection, "EMU"),
+        lambda connection: live_queue.running(connection, "EMU"),
+        lambda connection: live_queue.by_number(connection, [1, 2]),
+        lambda connection: live_queue.ended_of_user(connection, 7, 10),
+        sessions.active,
     ],
 )
 def test_no_table_is_read_whole(ask: Callable[[Connection], Any]) -> None:
