@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from qwatch.cli.top.job_table import COLUMNS, SORTABLE
@@ -135,3 +138,12 @@ def test_q_leaves_from_everywhere_but_a_question_and_a_filter() -> None:
 def test_space_pauses_and_goes_on() -> None:
     assert pressed(" ").paused
     assert not pressed(" ", " ").paused
+
+
+def test_other_commands_do_not_load_the_live_view() -> None:
+    asked = "import sys, qwatch.cli.main; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "qwatch.cli.main" in loaded
+    assert not {name for name in loaded if name.startswith(("qwatch.cli.top", "curses", "httpx"))}
