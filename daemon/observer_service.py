@@ -66,6 +66,8 @@ async def _serve(configuration: Configuration, metrics_socket: socket.socket, ac
     around = None
     if configuration.api.status_page == "public":
         around = LiveViews(configuration.api, feed).before
+    elif configuration.api.status_page == "login":
+        _logger.warning("there is no status page: an observer knows no users (api.status_page: login)")
     server = metrics_server(
         collection.registry, ObserverHealth(observer).routes(), access, around, AbortableProtocol
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from .jobs import QUALITY_CLASS, Job, job_of
-from .ledger import OWN_SOURCE
+from .ledger import OWN_JOB
 from .tables import UNFINISHED, jobs, ledger_jobs
 
 MOST_IN_LINE = 10_000
@@ -98,9 +98,6 @@ def ended_of_user(connection: Connection, uid: int, limit: int) -> Sequence[Job]
 def last_ended(connection: Connection, limit: int) -> list[int]:
     """Return the numbers of the jobs that ended last, newest first."""
     rows = connection.execute(
-        select(ledger_jobs.c.job)
-        .where(ledger_jobs.c.source == OWN_SOURCE)
-        .order_by(ledger_jobs.c.ended_at.desc())
-        .limit(limit)
+        select(ledger_jobs.c.job).where(OWN_JOB).order_by(ledger_jobs.c.ended_at.desc()).limit(limit)
     )
     return [int(row.job) for row in rows]

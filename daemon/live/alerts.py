@@ -51,7 +51,9 @@ class FiringAlerts:
     async def ask(self) -> None:
         """Ask; a failure is told in ``error``."""
         try:
-            async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
+            # Without TLS no certificates are loaded: that would hold the event loop up.
+            verify = self._url is not None and self._url.startswith("https:")
+            async with httpx.AsyncClient(timeout=_PATIENCE_SECONDS, verify=verify) as client:
                 response = await client.get(
                     f"{self._url}/api/v2/alerts",
                     params={"active": "true", "silenced": "false", "inhibited": "false"},

@@ -120,7 +120,7 @@ class EventStream:
             if edition is not None:
                 number, sent_at = edition.number, time.monotonic()
                 await _send(send, self._event(edition))
-            elif time.monotonic() - sent_at >= HEARTBEAT_SECONDS:
+            elif time.monotonic() - sent_at >= HEARTBEAT_SECONDS and not self._feed.failing:
                 sent_at = time.monotonic()
                 await _send(send, self._form.heartbeat)
         await _send(send, b"", more=False)

@@ -58,7 +58,8 @@ class LiveFeed:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._number = int(time.time())
-        self._failing = False
+        self.failing = False
+        """Whether what viewers have is older than it should be: the store does not answer."""
         self.stopped = asyncio.Event()
         self.reads = 0
         """How often the source was read, for benchmarks and tests."""
@@ -132,16 +133,16 @@ class LiveFeed:
         except UnavailableError as error:
             # Those who watch keep what they have; it says from when it is.
             self._read_at = time.monotonic()
-            if not self._failing:
+            if not self.failing:
                 _logger.warning("the live views do not change: %s", error)
-            self._failing = True
+            self.failing = True
         except Exception:
             self._read_at = time.monotonic()
-            if not self._failing:
+            if not self.failing:
                 _logger.exception("the live views do not change")
-            self._failing = True
+            self.failing = True
         else:
-            self._failing = False
+            self.failing = False
 
     async def _read(self, audiences: set[Audience]) -> None:
         """Read the source, with the lock held."""

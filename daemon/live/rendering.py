@@ -118,8 +118,12 @@ def duration(seconds: float) -> str:
         minutes, rest = divmod(whole, 60)
         return f"{minutes} min {rest} s" if minutes < 10 and rest else f"{minutes} min"
     if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+        return _both(whole // 3600, "h", whole % 3600 // 60, "min")
+    return _both(whole // 86400, "d", whole % 86400 // 3600, "h")
+
+
+def _both(large: int, word: str, small: int, small_word: str) -> str:
+    return f"{large} {word} {small} {small_word}" if small else f"{large} {word}"
 
 
 def _inline(name: str) -> Markup:
@@ -134,8 +138,9 @@ def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _clock(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _clock(at: datetime, now: datetime) -> str:
+    at, now = at.astimezone(UTC), now.astimezone(UTC)
+    return f"{at:%H:%M} UTC" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _important(readings: Sequence[QualityReading]) -> list[QualityReading]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -10,11 +11,12 @@ from typing import Any, Literal
 import pytest
 
 from qwatch.daemon.live import event_stream, feed
-from qwatch.daemon.live.event_stream import ABORT, EventStream, Form, StreamLimit
+from qwatch.daemon.live.event_stream import ABORT, AbortableProtocol, EventStream, Form, StreamLimit
 from qwatch.daemon.live.feed import Edition, LiveFeed
 from qwatch.daemon.live.snapshot import DeviceView
 from qwatch.daemon.live.source import PUBLIC, Audience, Parts
 from qwatch.daemon.live.viewer import EVERYBODY, Viewer
+from qwatch.daemon.web_server import new_server
 from qwatch.scheduler.errors import UnavailableError
 
 MOMENT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -241,3 +243,41 @@ def test_streams_are_bounded_by_address_and_in_all() -> None:
     limit.take("10.0.0.1", shared=True)
     with pytest.raises(UnavailableError, match=r"live_streams\)"):
         limit.take("10.0.0.2", shared=False)
+
+
+def test_a_real_connection_that_is_not_read_is_cut_without_an_error_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    quickly(monkeypatch)
+    monkeypatch.setattr(event_stream, "_SLOW_SECONDS", 0.3)
+
+    async def work(live: LiveFeed, source: FakeSource) -> None:
+        ended = asyncio.Event()
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            first = await live.newest(PUBLIC)
+            await EventStream(live, EVERYBODY, first, Form(Edition.json), ended.set)(scope, receive, send)
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        listening.setblocking(False)
+        server = new_server(application, protocol=AbortableProtocol)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        with socket.socket() as client:
+            client.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(client, listening.getsockname())
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nhost: here\r\n\r\n")
+            async with asyncio.timeout(60):
+                # More than the system's buffers hold, whatever they are.
+                while not ended.is_set():
+                    source.message = f"{len(source.asked)} {'x' * 2_000_000}"
+                    await asyncio.sleep(feed.PERIOD)
+                got = b""
+                while more := await loop.sock_recv(client, 1 << 20):
+                    got = (got + more)[-5:]
+                assert got != b"0\r\n\r\n", "it ended in order"
+        server.should_exit = True
+        await serving
+
+    run(work)
+    assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []

@@ -25,6 +25,29 @@ def compared(connection: Connection) -> None:
     LedgerTime.begin(connection, "EMU", 1.0).seconds(connection, 2.0)
 
 
+def plans_of(ask: Callable[[Connection], Any]) -> list[str]:
+    """Return how SQLite means to answer what ``ask`` asks."""
+    engine = create_engine("sqlite://")
+    metadata.create_all(engine)
+    plans: list[str] = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def explain(connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        rows = connection.connection.cursor()
+        rows.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        plans.extend(row[3] for row in rows.fetchall())
+
+    with engine.connect() as connection:
+        ask(connection)
+    return plans
+
+
+def test_what_ended_last_is_read_from_the_end_of_the_ledger() -> None:
+    assert plans_of(lambda connection: live_queue.last_ended(connection, 20)) == [
+        "SCAN ledger_jobs USING INDEX ledger_jobs_by_time"
+    ]
+
+
 @pytest.mark.parametrize(
     "ask",
     [
@@ -45,18 +68,7 @@ def compared(connection: Connection) -> None:
     ],
 )
 def test_no_table_is_read_whole(ask: Callable[[Connection], Any]) -> None:
-    engine = create_engine("sqlite://")
-    metadata.create_all(engine)
-    plans: list[str] = []
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def explain(connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        rows = connection.connection.cursor()
-        rows.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        plans.extend(row[3] for row in rows.fetchall())
-
-    with engine.connect() as connection:
-        ask(connection)
+    plans = plans_of(ask)
     tables = [line for line in plans if any(f" {name}" in line for name in metadata.tables)]
     assert tables
     for line in tables:

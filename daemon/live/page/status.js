@@ -14,8 +14,9 @@
     const s = Math.max(0, Math.round(seconds));
     if (s < 60) return `${s} s`;
     if (s < 3600) return s < 600 && s % 60 ? `${Math.floor(s / 60)} min ${s % 60} s` : `${Math.floor(s / 60)} min`;
-    if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor(s % 3600 / 60)} min`;
-    return `${Math.floor(s / 86400)} d ${Math.floor(s % 86400 / 3600)} h`;
+    const both = (large, word, small, other) => small ? `${large} ${word} ${small} ${other}` : `${large} ${word}`;
+    if (s < 86400) return both(Math.floor(s / 3600), "h", Math.floor(s % 3600 / 60), "min");
+    return both(Math.floor(s / 86400), "d", Math.floor(s % 86400 / 3600), "h");
   };
   const clock = (at) => {
     const today = new Date(now()), time = { hour: "2-digit", minute: "2-digit" };
