@@ -327,6 +327,28 @@ def open_status_page(
 
 
 @application.command()
+def top(
+    qpu: QpuOption = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="the daemon, where no QPU leads to it: an observer"),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="print one picture and end")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one snapshot as JSON, for scripts")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", help="between two pictures", min=0.1, max=3600)
+    ] = 1.0,
+    ascii_only: Annotated[
+        bool, typer.Option("--ascii", help="draw with ASCII; by itself where the locale is not UTF-8")
+    ] = False,
+) -> None:
+    """Watch devices, queue and jobs live in the terminal; ? shows the keys."""
+    from .top.command import run_top
+
+    run_top(qpu, url, once=once, as_json=as_json, interval=interval, ascii_only=ascii_only)
+
+
+@application.command()
 def push(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE|DIR]...", help="default: QWATCH_TRACE_DIRECTORY")

@@ -32,14 +32,8 @@ from .configuration import Configuration
 from .configuration_file.rules import local_auth_refusals
 from .health import Health
 from .listening import listen
-from .live.alerts import FiringAlerts
 from .live.event_stream import AbortableProtocol
-from .live.feed import LiveFeed
-from .live.recent_time import RecentTime
-from .live.routes import LiveViews
-from .live.scheduler_source import SchedulerSource
-from .live.viewer import Viewers
-from .live.web_logins import WebLogins
+from .live.service import LiveService
 from .service_notification import service_manager_told
 from .web_server import address, event_loop, metrics_server, new_server, serve_until_signal, web_access
 
@@ -90,11 +84,9 @@ async def _serve(
     )
     quality = QualityService(scheduler)
     privacy = PrivacyService(scheduler.store, configuration.privacy, instruments)
-    recent = RecentTime(scheduler.devices)
-    alerts = FiringAlerts(configuration.metrics.alertmanager_url)
-    feed = LiveFeed(SchedulerSource(scheduler, recent, alerts))
     collectors = collection.register(_collectors(configuration, scheduler, quality), scheduler.schema_revision)
     authenticator = authenticator_for(scheduler)
+    live = LiveService(configuration.api, scheduler, authenticator, configuration.metrics.alertmanager_url)
     await scheduler.start()
     await authenticator.load()
     collectors.start()
@@ -108,10 +100,7 @@ async def _serve(
     gc.freeze()
     admin_path = None if admin_socket is None else path_of(admin_socket)
     health = Health(scheduler)
-    logins = WebLogins(configuration.api.web_session_seconds)
-    viewers = Viewers(configuration.api, scheduler.run_time, authenticator, logins)
-    live = LiveViews(configuration.api, feed, viewers, logins)
-    looking = asyncio.create_task(recent.run())
+    live.start()
     job_api = create_api(scheduler, authenticator, admin_path, live.before)
     servers = [
         (new_server(job_api, protocol=AbortableProtocol), api_socket),
@@ -133,8 +122,7 @@ async def _serve(
     async with service_manager_told(health.findings, health.heartbeat):
         serving = await serve_until_signal(servers)
     _logger.info("stopping")
-    looking.cancel()
-    feed.stop()
+    live.stop()
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
