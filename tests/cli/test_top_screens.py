@@ -21,7 +21,7 @@ from qwatch.cli.top.words import clock_in, length, share, until
 
 from .top_pictures import NOW, emulator, fresnel, moment, of_administrator, of_user, told, waiting
 
-SCREENS = Path(__file__).parent / "screens"
+SCREENS = Path(__file__).parent / "screens" / "top"
 LINK = Link("qpu.example:8006")
 LOST = Link(
     "qpu.example:8006",
