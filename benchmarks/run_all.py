@@ -18,6 +18,7 @@ SHORT = {
     "instrumentation.py": ["--rounds", "30", "--tasks", "20000"],
     "memory.py": ["--jobs", "2000", "--emulated-jobs", "20"],
     "scrape.py": ["--devices", "1", "10", "--scrapes", "20", "--idle", "10"],
+    "footprint.py": ["--programs", "2", "--jobs", "10", "--fresh", "1", "--devices", "1", "10"],
     "queue_collector.py": ["--history", "100000", "--pending", "0", "1000"],
     "telemetry_cost.py": ["--states", "healthy", "hangs", "--rounds", "4", "--seconds", "2"],
 }
@@ -28,6 +29,7 @@ LONG = {
     "memory.py": [],
     "alerts.py": [],
     "scrape.py": [],
+    "footprint.py": [],
     "queue_collector.py": [],
     "telemetry_cost.py": [],
 }
