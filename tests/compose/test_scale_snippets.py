@@ -1,4 +1,4 @@
-"""The snippets of docs/scale.md in place of compose/'s sections of the same names, each by the engine's own validator."""
+"""The snippets of docs/scale.md, in place of compose/'s sections, by the engines' own validators."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def test_prometheus_takes_remote_write(tmp_path: Path, require_program: Callable
 def test_loki_takes_object_storage(tmp_path: Path, require_program: Callable[..., Path]) -> None:
     if os.environ.get("CI") == "true" and not os.environ.get("QWATCH_TEST_LOKI"):
         pytest.skip("no Debian package brings Loki; set QWATCH_TEST_LOKI to its program")
-    loki = os.environ.get("QWATCH_TEST_LOKI") or require_program("loki", package="see docs/deployment.md for it")
+    given = os.environ.get("QWATCH_TEST_LOKI")
+    loki = given or require_program("loki", package="see docs/deployment.md for it")
     file = written(tmp_path, replaced(COMPOSE / "loki" / "loki.yaml", "loki.yaml"))
     found = subprocess.run(
         [loki, f"-config.file={file}", "-config.expand-env=true", "-verify-config"],
