@@ -16,19 +16,25 @@ from ..collectors.ledger import LedgerCollector
 from ..collectors.quality import QualityCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.session_idle import SessionIdleCollector
+from ..collectors.slurm_jobs import SlurmJobs, of_sessions
 from ..collectors.windows import WindowCollector
 from ..exporters.start import start_exporters
 from ..exporters.web_access import WebAccess
 from ..scheduler.api.application import authenticator_for, create_admin_api, create_api
 from ..scheduler.api.peer_authentication import PeerAuthenticator
 from ..scheduler.errors import ConfigurationError
+from ..scheduler.privacy.service import PrivacyService
 from ..scheduler.quality.service import QualityService
 from ..scheduler.scheduler import Scheduler
 from .admin_socket import PeerCredentialProtocol, open_admin_socket, path_of
 from .collection import Collection
 from .configuration import Configuration
+from .configuration_file.rules import local_auth_refusals
 from .health import Health
 from .listening import listen
+from .live.event_stream import AbortableProtocol
+from .live.service import LiveService
+from .service_notification import service_manager_told
 from .web_server import address, event_loop, metrics_server, new_server, serve_until_signal, web_access
 
 _logger = logging.getLogger(__name__)
@@ -77,20 +83,28 @@ async def _serve(
         instruments,
     )
     quality = QualityService(scheduler)
+    privacy = PrivacyService(scheduler.store, configuration.privacy, instruments)
     collectors = collection.register(_collectors(configuration, scheduler, quality), scheduler.schema_revision)
     authenticator = authenticator_for(scheduler)
+    live = LiveService(configuration.api, scheduler, authenticator, configuration.metrics.alertmanager_url)
     await scheduler.start()
     await authenticator.load()
     collectors.start()
     quality.start()
+    privacy.start()
+    slurm_jobs = SlurmJobs(configuration.slurm, scheduler.store, of_sessions)
+    slurm_jobs.start()
     exporters.begin_metrics()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
     gc.freeze()
     admin_path = None if admin_socket is None else path_of(admin_socket)
+    health = Health(scheduler)
+    live.start()
+    job_api = create_api(scheduler, authenticator, admin_path, live.before)
     servers = [
-        (new_server(create_api(scheduler, authenticator, admin_path)), api_socket),
-        (metrics_server(collection.registry, Health(scheduler).routes(), access), metrics_socket),
+        (new_server(job_api, protocol=AbortableProtocol), api_socket),
+        (metrics_server(collection.registry, health.routes(), access), metrics_socket),
     ]
     if admin_socket is not None:
         admin_api = create_admin_api(scheduler, peers)
@@ -105,12 +119,16 @@ async def _serve(
     )
     if configuration.api.auth == "local":
         _logger.warning("auth: local is for one user's own machine; use MUNGE where others log in")
-    serving = await serve_until_signal(servers)
+    async with service_manager_told(health.findings, health.heartbeat):
+        serving = await serve_until_signal(servers)
     _logger.info("stopping")
+    live.stop()
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
             await quality.stop()
+            await privacy.stop()
+            await asyncio.to_thread(slurm_jobs.stop)
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")
@@ -139,14 +157,5 @@ def _collectors(configuration: Configuration, scheduler: Scheduler, quality: Qua
 
 
 def _check(configuration: Configuration) -> None:
-    api = configuration.api
-    if api.auth != "local":
-        return
-    if api.host not in ("127.0.0.1", "localhost", "::1"):
-        raise ConfigurationError(f"api.host: auth: local listens on loopback only, not on {api.host}")
-    real = [device.name for device in configuration.devices if not device.simulator]
-    if real and not api.allow_local_auth_for_real_devices:
-        raise ConfigurationError(
-            f"api.auth: local is for emulators, and {', '.join(real)} is not marked 'simulator: true'; "
-            "use MUNGE, or set api.allow_local_auth_for_real_devices"
-        )
+    for location, line in local_auth_refusals(configuration):
+        raise ConfigurationError(f"{'.'.join(map(str, location))}: {line}")
