@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from report import Table
+
+from qwatch.scheduler.privacy.settings import RetentionSettings
 
 DAY = 86_400.0
 SCRAPE_SECONDS = 5.0
@@ -20,16 +23,18 @@ n * {device}; samples/s = series / {scrape:g} s; metrics = samples/s * {day:.0f}
 {sample:g} bytes (the upper end that Prometheus documents). Spans/s = n * j * {spans:.2f} / {day:.0f};
 traces, as OTLP and with gzip = n * j * {trace:.0f} (or {trace_packed:.0f}) bytes * {traces_days} days;
 logs = n * j * {log:.0f} (or {log_packed:.0f}) bytes * {logs_days} days; a backend's own format lies
-between or below the two. Store = n * j * {store:.0f} bytes * {store_days} days. Daemon = n * j *
-{cpu:.2f} ms / {day:.0f} s + n * {idle:g} % of a core (idle, of an earlier measurement). New series a
-day: n * j / {program_jobs} programs, each of which sends its measurements by OTLP under an instance of
-its own, * {program_series:.0f}."""
+between or below the two. Store = n * j * {store:.0f} bytes: what the jobs of a day leave of each table,
+times its days of retention by default, but at most {store_days} days. Daemon = n * j * {cpu:.2f} ms /
+{day:.0f} s + n * {idle:g} % of a core (idle, of an earlier measurement). New series a day: n * j /
+{program_jobs} programs, each of which sends its measurements by OTLP under an instance of its own, *
+{program_series:.0f}."""
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """What was measured: bytes and counts a job, series, CPU.
 
+    ``store_bytes`` is what a job a day comes to in a year;
     ``spans`` and ``trace_bytes`` have both halves in them, the daemon's and the program's.
     """
 
@@ -46,6 +51,24 @@ class Footprint:
     program_series: float
     program_jobs: int
     idle_percent: float = 0.03
+
+
+def stored_in_a_year(groups: Mapping[str, float]) -> float:
+    """Return the bytes that one job a day leaves after a year, of the bytes a job in each group of tables."""
+    kept = RetentionSettings()
+    days = {
+        "payload": kept.payloads_and_results,
+        "result": kept.payloads_and_results,
+        "log": kept.job_log,
+        "operational": kept.jobs,
+        "ledger": kept.ledger_jobs,
+        "activity": kept.device_activity,
+        "transient": 0.0,
+    }
+    return sum(
+        size * min(STORE_DAYS if (limit := days[group]) is None else limit, STORE_DAYS)
+        for group, size in groups.items()
+    )
 
 
 def table(one: Footprint, qpus: list[int], jobs_a_day: list[int]) -> Table:
@@ -109,7 +132,7 @@ def table(one: Footprint, qpus: list[int], jobs_a_day: list[int]) -> Table:
                 daily * one.lines / DAY,
                 daily * one.log_bytes * LOGS_DAYS / _GIGA,
                 daily * one.log_packed * LOGS_DAYS / _GIGA,
-                daily * one.store_bytes * STORE_DAYS / _GIGA,
+                daily * one.store_bytes / _GIGA,
                 100 * daily * one.cpu_milliseconds / 1000 / DAY + count * one.idle_percent,
                 round(daily / one.program_jobs * one.program_series),
             )

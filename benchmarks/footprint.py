@@ -35,10 +35,11 @@ program of one job."""
 STORE_METHOD = """\
 Pages of SQLite's file by its own dbstat after a checkpoint, indexes with their table, of the same {jobs}
 jobs; the device's result has one bit string. A result of {shots} shots that all differ, of 20 qubits,
-would take {result} bytes more. Nothing is deleted from the store."""
+would take {result} bytes more."""
 _GROUPS = {
     "job_payloads": "payload",
     "job_results": "result",
+    "job_log": "log",
     "ledger_jobs": "ledger",
     "ledger_slurm_jobs": "ledger",
     "device_activity": "activity",
@@ -229,7 +230,7 @@ def main() -> None:
         lines=loops.daemon[LINES].items / loops.jobs,
         log_bytes=loops.daemon[LINES].plain / loops.jobs,
         log_packed=loops.daemon[LINES].packed / loops.jobs,
-        store_bytes=sum(size for group, size in groups.items() if group != "transient"),
+        store_bytes=at_scale.stored_in_a_year(groups),
         cpu_milliseconds=1000 * loops.cpu_seconds / loops.jobs,
         program_series=loops.program[METRICS].most_series,
         program_jobs=given.jobs,
