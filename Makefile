@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 PACKAGES := alerts cli collectors compose daemon dashboards emulator examples exporters qrmi reports scheduler telemetry
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long bench lint format dashboards alerts metrics-reference system-packages engines clean
+.PHONY: help up test test-long bench lint format dashboards alerts metrics-reference configuration-reference system-packages engines clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/installed-up ## install and run everything on this machine (ARGS="--for 60")
 	@exec $(BIN)/qwatch up $(ARGS)
@@ -31,6 +31,7 @@ lint: $(VENV)/installed-test ## style, types, and whether the generated files ar
 	$(BIN)/python -m qwatch.dashboards.generate --check
 	$(BIN)/python -m qwatch.alerts.generate --check
 	$(BIN)/python -m qwatch.telemetry.reference --check
+	$(BIN)/python -m qwatch.daemon.configuration_file.reference --check
 
 format: $(VENV)/installed-test ## mend the style
 	$(BIN)/ruff check --fix .
@@ -44,6 +45,9 @@ alerts: $(VENV)/installed-test ## generate the rules
 
 metrics-reference: $(VENV)/installed-test ## generate docs/metrics.md
 	$(BIN)/python -m qwatch.telemetry.reference
+
+configuration-reference: $(VENV)/installed-test ## generate docs/configuration-keys.md
+	$(BIN)/python -m qwatch.daemon.configuration_file.reference
 
 system-packages: ## the Debian packages that the tests use (installed when root, else named)
 	@sh tests/system-packages.sh

@@ -62,6 +62,9 @@ setup(
             "*.js",
             "*.tmpl",
             "Containerfile",
+            "*.service",
+            "*.conf",
+            "*.example",
         ]
     },
 )

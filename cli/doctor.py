@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
@@ -13,7 +12,7 @@ import httpx
 import typer
 from rich.console import Console
 
-from ..qrmi import munge
+from ..daemon import reachability
 from ..qrmi.local_auth import TokenFileError
 from ..qrmi.location import Location, ResourceNotAvailableError, locate
 from ..telemetry import device_metrics
@@ -21,7 +20,6 @@ from .daemon_client import DaemonClient
 from .failure import CommandFailedError
 
 State = Literal["ok", "failed", "not set up"]
-_TIMEOUT = 3.0
 _COLOURS: dict[State, str] = {"ok": "green", "failed": "red", "not set up": "yellow"}
 
 
@@ -76,7 +74,7 @@ def _daemon(location: Location) -> list[Finding]:
     assert location.url is not None
     url = location.url.rstrip("/")
     try:
-        root = httpx.get(f"{url}/", timeout=_TIMEOUT, follow_redirects=True)
+        root = httpx.get(f"{url}/", timeout=reachability.TIMEOUT, follow_redirects=True)
     except httpx.HTTPError as error:
         return [
             Finding(
@@ -109,17 +107,15 @@ def _daemon(location: Location) -> list[Finding]:
 
 
 def _munge(location: Location | None) -> Finding:
-    needless = location is not None and location.token_file is not None
-    try:
-        munge.decode(munge.encode())
-    except (munge.MungeUnavailableError, munge.MungeError) as error:
-        advice = "apt-get install munge, then start munged with the cluster's key"
-        if needless:
-            return Finding(
-                "MUNGE", "not set up", f"{error}; not needed: the daemon takes a local token", advice
-            )
-        return Finding("MUNGE", "failed", str(error), advice)
-    return Finding("MUNGE", "ok", "munged makes and reads credentials")
+    found = reachability.munge_answers()
+    if found.good:
+        return Finding("MUNGE", "ok", found.line)
+    advice = "apt-get install munge, then start munged with the cluster's key"
+    if location is not None and location.token_file is not None:
+        return Finding(
+            "MUNGE", "not set up", f"{found.line}; not needed: the daemon takes a local token", advice
+        )
+    return Finding("MUNGE", "failed", found.line, advice)
 
 
 def _otlp() -> Finding:
@@ -128,13 +124,9 @@ def _otlp() -> Finding:
         endpoint = f"{base.rstrip('/')}/v1/traces"
     if endpoint is None:
         return Finding("OTLP", "not set up", "spans go nowhere", "set OTEL_EXPORTER_OTLP_ENDPOINT")
-    # An empty request is valid OTLP: it carries no spans.
-    return _answers(
+    return _finding(
         "OTLP",
-        endpoint,
-        lambda: httpx.post(
-            endpoint, content=b"", headers={"content-type": "application/x-protobuf"}, timeout=_TIMEOUT
-        ),
+        reachability.otlp_answers(endpoint),
         "start the Collector or Tempo there, or correct OTEL_EXPORTER_OTLP_ENDPOINT",
     )
 
@@ -145,23 +137,20 @@ def _loki(url: str | None) -> Finding:
         return Finding(
             "Loki", "not set up", "logs stay on standard output", "set telemetry.loki_url; check: --loki URL"
         )
-    return _answers(
-        "Loki", url, lambda: _get(f"{url.rstrip('/')}/ready"), "start Loki there, or correct the URL"
-    )
+    return _finding("Loki", reachability.loki_answers(url), "start Loki there, or correct the URL")
 
 
 def _prometheus(url: str | None) -> Finding:
     if url is None:
         return Finding("Prometheus", "not set up", "nothing is known of one", "check one with --prometheus URL")
     base = url.rstrip("/")
-    ready = _answers(
-        "Prometheus", base, lambda: _get(f"{base}/-/ready"), "start Prometheus there, or correct the URL"
-    )
+    answer = reachability.http_answers(base, lambda: _get(f"{base}/-/ready"))
+    ready = _finding("Prometheus", answer, "start Prometheus there, or correct the URL")
     if ready.state != "ok":
         return ready
     name = device_metrics.UP.prometheus_name
     try:
-        reply = httpx.get(f"{base}/api/v1/query", params={"query": name}, timeout=_TIMEOUT)
+        reply = httpx.get(f"{base}/api/v1/query", params={"query": name}, timeout=reachability.TIMEOUT)
     except httpx.HTTPError as error:
         return Finding("Prometheus", "failed", f"{base}: {error}", "look at Prometheus' own log")
     series = _json(reply).get("data", {})
@@ -175,18 +164,12 @@ def _prometheus(url: str | None) -> Finding:
     return Finding("Prometheus", "ok", f"{base} scrapes the daemon")
 
 
-def _answers(part: str, url: str, ask: Callable[[], httpx.Response], advice: str) -> Finding:
-    try:
-        response = ask()
-    except httpx.HTTPError as error:
-        return Finding(part, "failed", f"{url} does not answer: {error}", advice)
-    if response.status_code >= 400:
-        return Finding(part, "failed", f"{url} answers {response.status_code}", advice)
-    return Finding(part, "ok", f"{url} answers")
+def _finding(part: str, answer: reachability.Answer, advice: str) -> Finding:
+    return Finding(part, "ok" if answer.good else "failed", answer.line, "" if answer.good else advice)
 
 
 def _get(url: str) -> httpx.Response:
-    return httpx.get(url, timeout=_TIMEOUT)
+    return httpx.get(url, timeout=reachability.TIMEOUT)
 
 
 def _json(response: httpx.Response) -> dict[str, object]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from ..daemon.service_manager import ServiceManager
 from ..emulator.serve import serve
 from ..emulator.settings import EmulatorSettings
 from ..telemetry.json_logging import configure_logging
@@ -16,8 +17,11 @@ from .failure import CommandFailedError
 def run_emulator(file: Path | None, **options: object) -> None:
     """Serve an emulated QPU with ``options``, over which the settings in ``file`` win."""
     configure_logging("qwatch-emulator")
+    manager = ServiceManager()
     try:
-        serve(EmulatorSettings(**(options | _read(file))))
+        settings = EmulatorSettings(**(options | _read(file)))
+        serve(settings, started=lambda: manager.tell("READY=1", "STATUS=ready"))
+        manager.tell("STOPPING=1")
     except ValidationError as error:
         found = error.errors()[0]
         place = ".".join(str(part) for part in found["loc"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .admin import application as administration
+from .config import application as configuration
 
 if TYPE_CHECKING:
     from .periods import Period
@@ -25,6 +26,7 @@ application = typer.Typer(
 )
 
 application.add_typer(administration, name="admin")
+application.add_typer(configuration, name="config")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")

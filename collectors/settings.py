@@ -54,9 +54,12 @@ class SlurmSettings(Section):
 class ExternalSettings(Section):
     """A script or a file of the site's, in Prometheus' text format."""
 
-    name: SourceName
+    name: SourceName = Field(description="name of the source, in its metrics", examples=["cryostat"])
     command: tuple[str, ...] | None = Field(
-        None, min_length=1, description="program and arguments, without a shell; the program by absolute path"
+        None,
+        min_length=1,
+        description="program and arguments, without a shell; the program by absolute path",
+        examples=[["/opt/site/cryostat-metrics"]],
     )
     file: AbsolutePath | None = Field(None, description="or a file that something else writes")
     interval: float = Field(30.0, ge=1, description="seconds from one look to the next")

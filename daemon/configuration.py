@@ -1,15 +1,15 @@
 """The daemon's configuration: one YAML file, every key also an environment variable.
 
-``api.port`` is ``QWATCH_API__PORT``. The environment wins over the file.
+``api.port`` is ``QWATCH_API__PORT``; lists and mappings are JSON, and ``null`` is none. The environment wins
+over the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -26,24 +26,36 @@ from ..exporters.settings import MetricsSettings, TelemetrySettings
 from ..reports.settings import ReportSettings
 from ..scheduler.errors import ConfigurationError
 from ..scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
+from .configuration_file.document import Document, read_document
+from .configuration_file.environment import variables_without_json
+from .configuration_file.keys import DELIMITER, PREFIX, without_empty_sections
+from .configuration_file.mistakes import Mistake, mistakes_of
 
 
 class Configuration(BaseSettings):
     """Everything that the daemon is told."""
 
     model_config = SettingsConfigDict(
-        env_prefix="QWATCH_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_nested_delimiter=DELIMITER,
+        env_parse_none_str="null",
+        extra="forbid",
+        frozen=True,
     )
 
     api: ApiSettings = Field(default_factory=ApiSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
-    devices: list[DeviceSettings] = Field(default_factory=list)
+    devices: list[DeviceSettings] = Field(
+        default_factory=list, description="QPUs and emulators that jobs run on"
+    )
     scheduler: SchedulerSettings = Field(default_factory=SchedulerSettings)
     observer: ObserverSettings = Field(default_factory=ObserverSettings)
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
     slurm: SlurmSettings = Field(default_factory=SlurmSettings)
-    external: list[ExternalSettings] = Field(default_factory=list)
+    external: list[ExternalSettings] = Field(
+        default_factory=list, description="scripts and files of the site's, in Prometheus' text format"
+    )
     reports: ReportSettings = Field(default_factory=ReportSettings)
 
     @field_validator("external")
@@ -73,39 +85,32 @@ def load_configuration(path: Path) -> Configuration:
     """Read and check the configuration.
 
     Raises:
-        ConfigurationError: one line a mistake: where it is and what is wrong.
+        ConfigurationError: one line a mistake: file and line or environment variable, key, and what is wrong.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; write one, see docs/configuration.md") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: is not YAML: {_one_line(error)}") from error
-    if not isinstance(data, dict):
-        raise ConfigurationError(f"{path}: must be a mapping with keys such as 'api' and 'devices'")
-    return configuration_from(data, str(path))
+    return configuration_of(read_document(path))
 
 
 def configuration_from(data: dict[str, Any], origin: str) -> Configuration:
     """Check ``data`` as the configuration; ``origin`` is named in errors."""
+    return configuration_of(Document(origin, {str(key): value for key, value in data.items()}))
+
+
+def configuration_of(document: Document) -> Configuration:
+    """Check what a file says, with the environment over it. Raises as `load_configuration`."""
+    found = validate(document)
+    if isinstance(found, Configuration):
+        return found
+    raise ConfigurationError("\n".join(str(mistake) for mistake in found))
+
+
+def validate(document: Document) -> Configuration | list[Mistake]:
+    """Return the configuration, or all that is wrong with it."""
     try:
-        return Configuration(**{str(key): value for key, value in data.items()})
+        return Configuration(**without_empty_sections(document.data, Configuration))
     except ValidationError as error:
-        lines = [f"{origin}: {_place(item['loc'])}: {_sentence(dict(item))}" for item in error.errors()]
-        raise ConfigurationError("\n".join(lines)) from error
-    except SettingsError as error:
-        raise ConfigurationError(f"environment: {_one_line(error)}") from error
-
-
-def _place(location: Sequence[int | str]) -> str:
-    return ".".join(str(part) for part in location) or "the whole"
-
-
-def _sentence(item: dict[str, Any]) -> str:
-    if item["type"] == "extra_forbidden":
-        return "unknown key"
-    return str(item["msg"]).removeprefix("Value error, ")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        return mistakes_of(error, Configuration, document, os.environ)
+    except SettingsError:
+        return [
+            Mistake(f"environment {variable}", key, "is not JSON, as lists and mappings are in variables")
+            for variable, key in variables_without_json(Configuration, os.environ)
+        ]

@@ -33,7 +33,7 @@ class Health:
 
     async def findings(self) -> list[Finding]:
         """Return what was found of each part that the API needs. A device that is down is not among them."""
-        found = [await self._store(), self._loops()]
+        found = [await self._store(), self.heartbeat()]
         if self._scheduler.api.auth == "munge":
             found.append(self._munge())
         return found
@@ -61,7 +61,8 @@ class Health:
             return Finding("store", False, str(error))
         return Finding("store", True, f"schema {self._scheduler.schema_revision}")
 
-    def _loops(self) -> Finding:
+    def heartbeat(self) -> Finding:
+        """Return whether the scheduler's loops turn; where they do not, only a restart helps."""
         now = time.time()
         for name, dispatcher in self._scheduler.dispatchers.items():
             age = now - dispatcher.last_loop_at

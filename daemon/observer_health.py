@@ -29,8 +29,12 @@ class ObserverHealth:
     async def _livez(self, _request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
+    async def findings(self) -> list[Finding]:
+        """Return what was found of each part that observing needs. A source that is down is not among them."""
+        return [await self._store(), self.heartbeat()]
+
     async def _readyz(self, _request: Request) -> Response:
-        found = [await self._store(), self._review()]
+        found = await self.findings()
         lines = [f"[{'+' if item.good else '-'}] {item.part}: {item.line}" for item in found]
         for device in self._observer.devices.values():
             lines.append(f"[ ] device {device.name}: {device.picture.state}, {device.picture.activity}")
@@ -45,7 +49,8 @@ class ObserverHealth:
             return Finding("store", False, str(error))
         return Finding("store", True, f"schema {self._observer.schema_revision}")
 
-    def _review(self) -> Finding:
+    def heartbeat(self) -> Finding:
+        """Return whether the observer looks at its devices; where it does not, only a restart helps."""
         age = time.time() - self._observer.last_review_at
         if age > _STALLED_SECONDS:
             return Finding("observer", False, f"has not looked at its devices for {age:.0f} s")

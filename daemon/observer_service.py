@@ -17,6 +17,7 @@ from .configuration import Configuration
 from .listening import listen
 from .observer_health import ObserverHealth
 from .service import SERVICE_NAME
+from .service_notification import service_manager_told
 from .web_server import address, event_loop, metrics_server, serve_until_signal, web_access
 
 _logger = logging.getLogger(__name__)
@@ -54,8 +55,10 @@ async def _serve(configuration: Configuration, metrics_socket: socket.socket, ac
         ", ".join(observer.devices),
         address(metrics_socket, access),
     )
-    server = metrics_server(collection.registry, ObserverHealth(observer).routes(), access)
-    serving = await serve_until_signal([(server, metrics_socket)])
+    health = ObserverHealth(observer)
+    server = metrics_server(collection.registry, health.routes(), access)
+    async with service_manager_told(health.findings, health.heartbeat):
+        serving = await serve_until_signal([(server, metrics_socket)])
     _logger.info("stopping")
     try:
         async with asyncio.timeout(_STOP_SECONDS):

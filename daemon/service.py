@@ -27,8 +27,10 @@ from ..scheduler.scheduler import Scheduler
 from .admin_socket import PeerCredentialProtocol, open_admin_socket, path_of
 from .collection import Collection
 from .configuration import Configuration
+from .configuration_file.rules import local_auth_refusals
 from .health import Health
 from .listening import listen
+from .service_notification import service_manager_told
 from .web_server import address, event_loop, metrics_server, new_server, serve_until_signal, web_access
 
 _logger = logging.getLogger(__name__)
@@ -88,9 +90,10 @@ async def _serve(
     gc.collect()
     gc.freeze()
     admin_path = None if admin_socket is None else path_of(admin_socket)
+    health = Health(scheduler)
     servers = [
         (new_server(create_api(scheduler, authenticator, admin_path)), api_socket),
-        (metrics_server(collection.registry, Health(scheduler).routes(), access), metrics_socket),
+        (metrics_server(collection.registry, health.routes(), access), metrics_socket),
     ]
     if admin_socket is not None:
         admin_api = create_admin_api(scheduler, peers)
@@ -105,7 +108,8 @@ async def _serve(
     )
     if configuration.api.auth == "local":
         _logger.warning("auth: local is for one user's own machine; use MUNGE where others log in")
-    serving = await serve_until_signal(servers)
+    async with service_manager_told(health.findings, health.heartbeat):
+        serving = await serve_until_signal(servers)
     _logger.info("stopping")
     try:
         async with asyncio.timeout(_STOP_SECONDS):
@@ -139,14 +143,5 @@ def _collectors(configuration: Configuration, scheduler: Scheduler, quality: Qua
 
 
 def _check(configuration: Configuration) -> None:
-    api = configuration.api
-    if api.auth != "local":
-        return
-    if api.host not in ("127.0.0.1", "localhost", "::1"):
-        raise ConfigurationError(f"api.host: auth: local listens on loopback only, not on {api.host}")
-    real = [device.name for device in configuration.devices if not device.simulator]
-    if real and not api.allow_local_auth_for_real_devices:
-        raise ConfigurationError(
-            f"api.auth: local is for emulators, and {', '.join(real)} is not marked 'simulator: true'; "
-            "use MUNGE, or set api.allow_local_auth_for_real_devices"
-        )
+    for location, line in local_auth_refusals(configuration):
+        raise ConfigurationError(f"{'.'.join(map(str, location))}: {line}")

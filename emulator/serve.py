@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -20,29 +20,40 @@ LOGGER = logging.getLogger(__name__)
 _SHUTDOWN_SECONDS = 1
 
 
-def serve(settings: EmulatorSettings) -> None:
+def serve(settings: EmulatorSettings, started: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGTERM or SIGINT, then finish within two seconds and return.
 
-    Must be called in the main thread. Logging is the caller's to configure.
+    ``started`` is called once it answers. Must be called in the main thread. Logging is the caller's to
+    configure.
 
     Raises:
         OSError: the address cannot be listened on.
         SimulationError: the simulation process does not start.
     """
     with _bound_socket(settings.host, settings.port) as listener:
-        asyncio.run(_serve(settings, listener))
+        asyncio.run(_serve(settings, listener, started))
 
 
 class _Server(uvicorn.Server):
     """A server that leaves signals to :func:`_serve`: uvicorn's own raises them again when it has stopped."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture nothing."""
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_start()
 
-async def _serve(settings: EmulatorSettings, listener: socket.socket) -> None:
+
+async def _serve(settings: EmulatorSettings, listener: socket.socket, started: Callable[[], None]) -> None:
     application = create_application(settings)
     server = _Server(
         uvicorn.Config(
@@ -51,7 +62,8 @@ async def _serve(settings: EmulatorSettings, listener: socket.socket) -> None:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
+        ),
+        started,
     )
 
     def stop(number: signal.Signals) -> None:

@@ -12,14 +12,18 @@ from ..telemetry.otlp import GRPC, OtlpTarget, check_grpc
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        # Its own words quote the address, and with it a password.
+        raise ValueError("must be an address such as http://backend:3100: host or port is none") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be an address such as http://backend:3100")
     if parts.username or parts.password:
         raise ValueError("must not contain a password: use the keys for user and password")
     if parts.query or parts.fragment:
         raise ValueError("must not contain '?' or '#'")
-    _ = parts.port  # raises ValueError for a port that is none
     return value.rstrip("/")
 
 

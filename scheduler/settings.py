@@ -120,18 +120,28 @@ class StoreSettings(Section):
 class DeviceAuthSettings(Section):
     """OAuth2 client credentials for an on-premises QPU's API."""
 
-    url: HttpUrl
-    realm: str
-    id: str
-    secret_file: Path
+    url: HttpUrl = Field(description="base URL of the Keycloak", examples=["https://keycloak.example"])
+    realm: str = Field(description="its realm", examples=["qpu"])
+    id: str = Field(description="id of the client", examples=["qwatch"])
+    secret_file: Path = Field(
+        description="secret of the client, in a file", examples=["/etc/qwatch/qpu-secret"]
+    )
 
 
 class DeviceSettings(Section):
     """One QPU or emulator."""
 
-    name: DeviceName
-    adapter: Literal["qpu-http", "qrmi"] = "qpu-http"
-    url: HttpUrl | None = Field(None, description="qpu-http: base URL of the QPU's API, without /api/v1")
+    name: DeviceName = Field(
+        description="name of the device, as users and metrics have it", examples=["FRESNEL"]
+    )
+    adapter: Literal["qpu-http", "qrmi"] = Field(
+        "qpu-http", description="qpu-http: the on-premises QPU's HTTP API; qrmi: any QRMI resource"
+    )
+    url: HttpUrl | None = Field(
+        None,
+        description="qpu-http: base URL of the QPU's API, without /api/v1",
+        examples=["http://qpu:8005"],
+    )
     resource_type: str = Field("pasqal-local", description="qrmi: type word of the QRMI resource")
     environment: dict[str, str] = Field(
         default_factory=dict, description="qrmi: the resource's keys, as in qrmi_config.json"

@@ -242,9 +242,8 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise ConfigurationError(
-            f"store.url {url!r} is not a database URL such as sqlite:///qwatch.db"
-        ) from error
+        # Without the URL, which may hold a password.
+        raise ConfigurationError("store.url: is not a database URL such as sqlite:///qwatch.db") from error
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, pool_size=_READERS + 1, pool_pre_ping=True)
     if parsed.database in (None, "", ":memory:"):

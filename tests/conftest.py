@@ -178,6 +178,7 @@ class QwatchProcess:
 
     def __init__(self, directory: Path, name: str, *verb: str, **environment: str) -> None:
         self.log_file = directory / f"{name}.log"
+        self.command = QWATCH
         self._verb = verb
         self.environment = clean_environment(directory, **environment)
         self.process: subprocess.Popen[bytes] | None = None
@@ -194,7 +195,7 @@ class QwatchProcess:
     def spawn(self) -> None:
         with self.log_file.open("ab") as output:
             self.process = subprocess.Popen(
-                [*QWATCH, *self._verb],
+                [*self.command, *self._verb],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

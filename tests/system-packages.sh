@@ -20,6 +20,7 @@ need squeue slurm-client
 need psql postgresql
 need chromium chromium
 need pdftotext poppler-utils
+need systemd-analyze systemd
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
 

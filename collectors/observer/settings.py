@@ -19,7 +19,7 @@ PeerRoute = Literal["accessible", "status", "accounting", "qpu_slots"]
 class PeerApiSettings(Section):
     """The peer scheduler's HTTP API; only GET requests are sent."""
 
-    url: HttpUrl
+    url: HttpUrl = Field(description="base URL of the peer", examples=["http://warden:8006"])
     auth: Literal["munge", "token", "none"] = Field(
         "munge",
         description="how the observer proves who it is; the peer must count its user as an administrator",
@@ -32,7 +32,7 @@ class PeerApiSettings(Section):
         15.0,
         ge=0.1,
         le=3600,
-        description="of /accounting and /qpu-slots, and of every route beside a peer_database",
+        description="seconds between two polls of /accounting, /qpu-slots, and of all beside a peer_database",
     )
     timeout: float = Field(5.0, gt=0, le=300, description="seconds to wait for an answer")
 
@@ -48,45 +48,49 @@ class PeerApiSettings(Section):
 class JobsTable(Section):
     """Where the peer's database keeps jobs: the table and its columns."""
 
-    table: str = "jobs"
-    id: str = "id"
-    session: str = "session_id"
-    status: str = "status"
-    shots: str = "shots"
-    created: str = "created_at"
-    started: str = "started_at"
-    ended: str = "ended_at"
-    canceled: str = "canceled_at"
-    device_job: str = "backend_id"
+    table: str = Field("jobs", description="name of the table")
+    id: str = Field("id", description="column: id of a row")
+    session: str = Field("session_id", description="column: session of a job")
+    status: str = Field("status", description="column: state of a job")
+    shots: str = Field("shots", description="column: shots of a job")
+    created: str = Field("created_at", description="column: when it was created")
+    started: str = Field("started_at", description="column: when a job started")
+    ended: str = Field("ended_at", description="column: when a job ended")
+    canceled: str = Field("canceled_at", description="column: when a job was cancelled")
+    device_job: str = Field("backend_id", description="column: the device's own id of a job")
 
 
 class SessionsTable(Section):
     """Where the peer's database keeps sessions."""
 
-    table: str = "sessions"
-    id: str = "id"
-    user: str = "user_id"
+    table: str = Field("sessions", description="name of the table")
+    id: str = Field("id", description="column: id of a row")
+    user: str = Field("user_id", description="column: user of a session")
     slurm_job: str | None = Field(
-        None, description="default: slurm_job_id or, if there is none, scheduler_job_id"
+        None,
+        description="column: Slurm job of a session; default: slurm_job_id or, if absent, scheduler_job_id",
     )
-    created: str = "created_at"
-    revoked: str = "revoked_at"
-    reason: str = "revocation_reason"
+    created: str = Field("created_at", description="column: when it was created")
+    revoked: str = Field("revoked_at", description="column: when a session ended")
+    reason: str = Field("revocation_reason", description="column: why a session ended")
 
 
 class AccessibilityTable(Section):
     """Where the peer's database keeps whether it is open to users: the row with the highest id counts."""
 
-    table: str = "accessibility_settings"
-    id: str = "id"
-    accessible: str = "is_accessible"
-    message: str = "message"
+    table: str = Field("accessibility_settings", description="name of the table")
+    id: str = Field("id", description="column: id of a row")
+    accessible: str = Field("is_accessible", description="column: whether users may submit")
+    message: str = Field("message", description="column: what users are told")
 
 
 class PeerDatabaseSettings(Section):
     """The peer scheduler's database, read only."""
 
-    url: str = Field(description="sqlite:////path/of/file or postgresql://user@host/database")
+    url: str = Field(
+        description="sqlite:////path/of/file or postgresql://user@host/database",
+        examples=["sqlite:////opt/warden/warden.db"],
+    )
     password_file: Path | None = Field(None, description="PostgreSQL: the password, in a file")
     jobs: JobsTable = Field(default_factory=JobsTable)
     sessions: SessionsTable = Field(default_factory=SessionsTable)
@@ -115,7 +119,7 @@ class PeerDatabaseSettings(Section):
 class QpuApiSettings(Section):
     """The on-premises QPU's HTTP API; only GET requests are sent."""
 
-    url: HttpUrl = Field(description="base URL, without /api/v1")
+    url: HttpUrl = Field(description="base URL, without /api/v1", examples=["http://qpu:8005"])
     auth: DeviceAuthSettings | None = None
     timezone: Zone | None = Field(None, description="IANA zone of its time stamps; default this host's")
     interval: float = Field(2.0, ge=0.1, le=3600, description="seconds between two polls")
@@ -146,7 +150,7 @@ class QrmiSettings(Section):
 class ObservedDeviceSettings(Section):
     """One device that is observed, and what may be read about it."""
 
-    name: DeviceName
+    name: DeviceName = Field(description="name of the device, as metrics have it", examples=["FRESNEL"])
     peer_api: PeerApiSettings | None = None
     peer_database: PeerDatabaseSettings | None = None
     qpu_api: QpuApiSettings | None = None
@@ -185,7 +189,9 @@ class ObservedDeviceSettings(Section):
 class ObserverSettings(Section):
     """What ``qwatch serve --role observer`` observes."""
 
-    devices: list[ObservedDeviceSettings] = Field(default_factory=list)
+    devices: list[ObservedDeviceSettings] = Field(
+        default_factory=list, description="devices that are observed, and what may be read about each"
+    )
 
     @field_validator("devices")
     @classmethod

@@ -13,7 +13,10 @@ REMOTE = ("http://", "https://")
 
 
 def _feed_address(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError as error:
+        raise ValueError("is not an address") from error
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not hold a credential; put a proxy that has it in between")
     if not value.startswith((*REMOTE, "/")):
@@ -35,7 +38,8 @@ class QualityFeedSettings(_Section):
     """A file or HTTP address in which the vendor or the site tells what it measured."""
 
     url: Annotated[str, AfterValidator(_feed_address)] = Field(
-        description="absolute path of a file, or an address with http:// or https://"
+        description="absolute path of a file, or an address with http:// or https://",
+        examples=["/run/fresnel/quality.json"],
     )
     name: Annotated[str, AfterValidator(_feed_name)] = Field(
         "feed", pattern="^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", description="source of its samples in the ledger"

@@ -115,7 +115,7 @@ def test_each_of_several_mistakes_has_a_line(tmp_path: Path) -> None:
         load(tmp_path, "api: {port: x, prot: 1}\nstore: {path: y}")
     lines = str(caught.value).splitlines()
     assert len(lines) == 3
-    assert all("qwatch.yaml: " in line for line in lines)
+    assert all("qwatch.yaml:" in line for line in lines)
 
 
 @pytest.mark.parametrize("make", ["missing", "folder", "binary"])
@@ -224,7 +224,9 @@ def test_the_command_prints_the_line_and_exits_with_one(tmp_path: Path, environm
     )
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.splitlines() == [f"qwatch: {tmp_path / 'qwatch.yaml'}: api.prot: unknown key"]
+    assert done.stderr.splitlines() == [
+        f"qwatch: {tmp_path / 'qwatch.yaml'}:1: api.prot: unknown key; did you mean port?"
+    ]
 
 
 def test_two_external_sources_of_one_name_are_refused(tmp_path: Path) -> None:
