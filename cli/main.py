@@ -11,6 +11,8 @@ import typer
 
 from .admin import application as administration
 from .config import application as configuration
+from .extras import needs as _needs
+from .store import application as store
 
 if TYPE_CHECKING:
     from .periods import Period
@@ -27,6 +29,7 @@ application = typer.Typer(
 
 application.add_typer(administration, name="admin")
 application.add_typer(configuration, name="config")
+application.add_typer(store, name="store")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")
@@ -401,19 +404,6 @@ def _period(month: str | None, begin: str | None, end: str | None) -> Period:
         return period(month, begin, end)
     except PeriodError as error:
         raise typer.BadParameter(str(error), param_hint="--month, --from, --to") from None
-
-
-def _needs(extra: str, *modules: str) -> None:
-    from importlib.util import find_spec
-
-    from .failure import CommandFailedError
-
-    missing = [name for name in modules if find_spec(name) is None]
-    if missing:
-        raise CommandFailedError(
-            f"this needs {', '.join(missing)}, which the user-side install leaves out: "
-            f"run pip install 'qwatch[{extra}]'"
-        )
 
 
 if __name__ == "__main__":

@@ -59,13 +59,12 @@ def losses(engine: Engine, to: str) -> list[Loss]:
     """
     with engine.connect() as connection:
         _check_is_earlier(connection, to)
-        rehearsal = connection.begin()
         before = _columns(connection)
         try:
             _downgrade(connection, to)
             after = _columns(connection)
         finally:
-            rehearsal.rollback()
+            connection.rollback()
         found = [Loss(name, None, _count(connection, name)) for name in before if name not in after]
         for name in before.keys() & after.keys():
             found += [Loss(name, gone, _count(connection, name, gone)) for gone in before[name] - after[name]]
