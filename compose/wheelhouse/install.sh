@@ -10,6 +10,8 @@ sha256sum --check --quiet SHA256SUMS
     echo "these wheels are for Python @PYTHON@, and $python is another; name it: sh install.sh $target PYTHON" >&2
     exit 1
 }
+"$python" -c 'import sqlite3, sys; sys.exit(sqlite3.sqlite_version_info < (3, 35))' ||
+    echo "warning: this Python's SQLite is older than 3.35; a daemon with it needs its store on PostgreSQL" >&2
 umask 022
 "$python" -m venv --without-pip "$target"
 set -- wheels/pip-*.whl # runs from its wheel: not every Python has ensurepip

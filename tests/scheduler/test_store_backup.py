@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 from alembic import command
+from prometheus_client import CollectorRegistry
 from sqlalchemy import create_engine, text
 
 from qwatch.scheduler import schema, store_backup
 from qwatch.scheduler.errors import ConfigurationError, ConflictError, InvalidRequestError
+from qwatch.scheduler.store import Store
 from qwatch.scheduler.store_alone import alone
 from qwatch.scheduler.store_check import check_file
+from qwatch.telemetry.instruments import Instruments
 
 
 def store_at(path: Path, revision: str = "head", job: int | None = 41) -> str:
@@ -200,6 +203,12 @@ def test_a_store_goes_from_the_first_revision_to_the_newest_and_back_with_its_jo
     with closing(sqlite3.connect(path)) as connection:
         ledger = connection.execute("SELECT job, state, busy_seconds FROM ledger_jobs").fetchall()
     assert ledger == [("41", "DONE", 7.0)], "the ledger is made anew from the jobs"
+
+
+def test_a_python_with_an_old_sqlite_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(ConfigurationError, match=r"qwatch needs 3\.35 or newer"):
+        Store(f"sqlite:///{tmp_path / 'qwatch.db'}", Instruments(CollectorRegistry()))
 
 
 def qwatch(folder: Path, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
