@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
@@ -28,3 +29,20 @@ def test_it_goes_up_and_down_and_is_refused_while_a_daemon_is_connected(
     with other.connect(), pytest.raises(ConflictError, match="is in use by 1 connections"), alone(url):
         pass
     other.dispose()
+
+
+def test_a_daemon_runs_a_job_on_it(
+    new_database: Callable[[], str], run_daemon: Any, run_device: Any, device_at: Any, sequence_text: str
+) -> None:
+    url = new_database()
+    with (
+        run_device() as qpu,
+        run_daemon(devices=[device_at(qpu.url)], store={"url": url}, api={"admin_socket": None}) as daemon,
+    ):
+        number = daemon.submit(daemon.acquire(), sequence_text, 20)
+        assert daemon.finished(number)["status"] == "DONE"
+        with pytest.raises(ConflictError, match="stop the daemons"), alone(url):
+            pass
+        daemon.stop()
+    with alone(url) as engine:
+        assert store_check.check_server(engine).jobs == 1
