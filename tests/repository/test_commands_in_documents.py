@@ -6,8 +6,8 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -17,23 +17,26 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
     [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "alerts" / "runbooks").glob("*.md")]
 )
-BLOCK = re.compile(r"^ *```(?:sh|bash|ini|)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
-COMMAND = re.compile(r"(?:^|[\s'\"(=;&|])(?:/\S*/)?qwatch(?= )(.*)", re.DOTALL)
+COMMAND = re.compile(r"(?:^|[\s'\"(=;&|])(?<!-u )(?:/\S*/bin/)?qwatch(?= [^/])(.*)", re.DOTALL)
 END = re.compile(r"\s(?:#\s|\||&&|;|>|2>)|[;)]\s|\n|$")
 
 
 def commands(path: Path) -> Iterator[str]:
     """The words after each ``qwatch`` that begins a command, in blocks and in spans of code."""
-    text = path.read_text(encoding="utf-8")
-    inline = BLOCK.sub("", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-    # Output that is shown with its command is no command: only lines after "$ " are.
-    for block in BLOCK.findall(text):
-        lines = block.replace("\\\n", " ").splitlines()
-        shown = [line[2:] for line in lines if line.startswith("$ ")]
-        for line in shown or lines:
-            yield from _found(re.sub(r"^\s*#.*", "", line))
-    for span in SPAN.findall(inline):
+    prose: list[str] = []
+    language: str | None = None
+    for line in path.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+        fence = re.match(r" *```(\w*)", line)
+        if fence is not None:
+            language = fence[1] if language is None else None
+        elif language is None:
+            prose.append(line)
+        elif language in ("sh", "ini") and not line.lstrip().startswith("#"):
+            yield from _found(line)
+        elif line.startswith("$ "):
+            yield from _found(line[2:])
+    for span in SPAN.findall("\n".join(prose)):
         if re.match(r"(?:/\S*/)?qwatch ", span):
             yield from _found(" ".join(span.split()))
 
@@ -58,34 +61,36 @@ def words_of(text: str) -> list[str]:
 
 def mistake(text: str) -> str | None:
     """What is wrong with a command, or None."""
-    command: click.Command = typer.main.get_command(application)
+    command: Any = typer.main.get_command(application)
     words = words_of(text)
-    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     while words:
         word = words.pop(0)
         if word == "--":
             return None
-        if word.startswith("-"):
-            name = word.partition("=")[0]
-            if name not in known | {"-h", "--help"}:
+        inner = getattr(command, "commands", None)
+        if word.startswith("-") and len(word) > 1:
+            name, equals, _ = word.partition("=")
+            option = _options(command).get(name)
+            if option is None and name not in ("-h", "--help"):
                 return f"{command.name} has no option {name}"
-            parameter = next((item for item in command.params if name in item.opts), None)
-            takes_value = isinstance(parameter, click.Option) and not parameter.is_flag
-            if takes_value and "=" not in word and words:
+            if option is not None and not option.is_flag and not equals and words:
                 words.pop(0)
-        elif isinstance(command, click.Group):
-            inner = command.commands.get(word)
-            if inner is None:
+        elif inner is not None:
+            if word not in inner:
                 return f"{command.name} has no verb {word}"
-            command = inner
-            known = {
-                option
-                for parameter in command.params
-                for option in (*parameter.opts, *parameter.secondary_opts)
-            }
+            command = inner[word]
         elif command.context_settings.get("allow_interspersed_args") is False:
             return None
     return None
+
+
+def _options(command: Any) -> dict[str, Any]:
+    return {
+        name: parameter
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
