@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PACKAGES := alerts cli collectors compose daemon dashboards emulator examples exporters qrmi reports scheduler telemetry
 
 .DEFAULT_GOAL := help
-.PHONY: help up test test-long bench lint format dashboards alerts metrics-reference configuration-reference system-packages engines wheelhouse clean
+.PHONY: help up test test-long bench lint format dashboards alerts metrics-reference configuration-reference
+.PHONY: system-packages engines wheelhouse clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -19,7 +19,9 @@ SHORT = {
     "memory.py": ["--jobs", "2000", "--emulated-jobs", "20"],
     "scrape.py": ["--devices", "1", "10", "--scrapes", "20", "--idle", "10"],
     "queue_collector.py": ["--history", "100000", "--pending", "0", "1000"],
+    "live_views.py": ["--waiting", "1000", "--seconds", "3", "--load", "3"],
     "telemetry_cost.py": ["--states", "healthy", "hangs", "--rounds", "4", "--seconds", "2"],
+    "utilization_report.py": ["--jobs", "100000", "--past", "20000", "--formats", "json", "--rounds", "1"],
 }
 LONG = {
     "submission.py": ["--repeat", "3"],
@@ -29,7 +31,9 @@ LONG = {
     "alerts.py": [],
     "scrape.py": [],
     "queue_collector.py": [],
+    "live_views.py": [],
     "telemetry_cost.py": [],
+    "utilization_report.py": [],
 }
 _MOST_SECONDS = 1800.0
 

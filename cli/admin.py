@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from . import admin_output
-from .moments import MomentError, moment
+from .admin_request import call as _call
+from .admin_request import moment_of as _moment
+from .admin_request import show as _print
 
 application = typer.Typer(
     name="admin",
@@ -283,31 +282,8 @@ def _device(context: typer.Context, device: str, verb: str, body: dict[str, Any]
     return _call(context, "POST", path, device=device, json=said)
 
 
-def _call(
-    context: typer.Context, method: str, path: str, device: str | None = None, **request: Any
-) -> dict[str, Any]:
-    from .admin_client import admin_client
-
-    socket, qpu = context.obj
-    return admin_client(socket, qpu or device).call(method, path, **request)
-
-
-def _print(found: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:
-    if as_json:
-        typer.echo(json.dumps(found))
-    else:
-        show(found)
-
-
 def _until(text: str | None) -> str | None:
     return None if text is None else _moment(text, "--until")
-
-
-def _moment(text: str, option: str, *, past: bool = False) -> str:
-    try:
-        return moment(text, datetime.now().astimezone(), past=past).isoformat()
-    except MomentError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
 def _uids(names: list[str]) -> list[int]:

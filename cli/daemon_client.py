@@ -65,7 +65,7 @@ class DaemonClient:
 
     def call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """Return the reply to a request that proves this user."""
-        headers = {**request.pop("headers", {}), **self._proof()}
+        headers = {**request.pop("headers", {}), **self.proof()}
         try:
             response = httpx.request(method, f"{self.url}{path}", headers=headers, timeout=30, **request)
         except httpx.HTTPError as error:
@@ -74,7 +74,8 @@ class DaemonClient:
             ) from error
         return reply_of(response, self.url)
 
-    def _proof(self) -> dict[str, str]:
+    def proof(self) -> dict[str, str]:
+        """Return the headers that prove this user; CommandFailedError if no credential can be made."""
         if self.location.token_file is not None:
             return token_authentication(self.location.token_file)()
         try:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import admin_ledger
 from .admin import application as administration
 from .config import application as configuration
-from .extras import needs as _needs
+from .ledger import application as ledger
+from .parts_installed import needs as _needs
 from .store import application as store
 
 if TYPE_CHECKING:
@@ -27,7 +29,10 @@ application = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+administration.add_typer(admin_ledger.corrections)
+administration.add_typer(admin_ledger.person, name="person")
 application.add_typer(administration, name="admin")
+application.add_typer(ledger, name="ledger")
 application.add_typer(configuration, name="config")
 application.add_typer(store, name="store")
 
@@ -309,6 +314,42 @@ def cancel(number: Annotated[int, typer.Argument(metavar="ID")], qpu: QpuOption 
     cancel_job(number, qpu)
 
 
+@application.command(name="open")
+def open_status_page(
+    qpu: QpuOption = None,
+    print_only: Annotated[
+        bool, typer.Option("--print", help="print the link instead of opening a browser, for ssh")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the status page in a browser, logged in as you, by a link that works once."""
+    from .open_page import open_page
+
+    open_page(qpu, print_only, as_json)
+
+
+@application.command()
+def top(
+    qpu: QpuOption = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", metavar="URL", help="the daemon, where no QPU leads to it: an observer"),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="print one picture and end")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one snapshot as JSON, for scripts")] = False,
+    interval: Annotated[
+        float, typer.Option("--interval", metavar="SECONDS", help="between two pictures", min=0.1, max=3600)
+    ] = 1.0,
+    ascii_only: Annotated[
+        bool, typer.Option("--ascii", help="draw with ASCII; by itself where the locale is not UTF-8")
+    ] = False,
+) -> None:
+    """Watch devices, queue and jobs live in the terminal; ? shows the keys."""
+    from .top.command import run_top
+
+    run_top(qpu, url, once=once, as_json=as_json, interval=interval, ascii_only=ascii_only)
+
+
 @application.command()
 def push(
     paths: Annotated[
@@ -333,6 +374,78 @@ def push(
     from .push import push_files
 
     raise typer.Exit(push_files(paths or [], to, protocol, header or [], patience, again, as_json))
+
+
+@application.command()
+def report(
+    month: Annotated[str | None, typer.Option("--month", metavar="2026-11", help="a calendar month")] = None,
+    week: Annotated[str | None, typer.Option("--week", metavar="2026-W47", help="a week of ISO 8601")] = None,
+    year: Annotated[str | None, typer.Option("--year", metavar="2026", help="a calendar year")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="WHEN", help="a date, or a moment in ISO 8601")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="WHEN", help="the moment before which it ends; default: now")
+    ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            help="user, account, class, partition, sdk, session, device or slurm-job: what to break down by",
+        ),
+    ] = "class",
+    device: Annotated[
+        list[str] | None, typer.Option("--device", metavar="NAME", help="only this one; may be repeated")
+    ] = None,
+    how: Annotated[
+        str | None,
+        typer.Option("--format", help="html, md, csv or json; default: what --out is named, else md"),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="csv: only this table, with columns of its own"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="write it there")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="the daemon's configuration")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="the store: a database's URL or a file")
+    ] = None,
+    timezone: Annotated[
+        str | None, typer.Option("--timezone", metavar="ZONE", help="zone of days and months: Europe/Paris")
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", help="how many users and accounts are listed", min=1, max=1000)
+    ] = None,
+    no_names: Annotated[
+        bool, typer.Option("--anonymous", help="aliases for users, accounts, sessions and Slurm jobs")
+    ] = False,
+) -> None:
+    """Report how the devices were used in a period (default: the month so far), from the ledger."""
+    _needs("reports", "alembic", "jinja2", "numpy", "pydantic_settings", "sqlalchemy")
+    from ..reports.breakdown import BY
+    from ..reports.period import Asked
+    from .report import ReportOptions, run_report
+
+    if by not in BY:
+        raise typer.BadParameter(f"{by!r} is not one of {', '.join(BY)}", param_hint="--by")
+    asked = Asked(month=month, week=week, year=year, begin=begin, end=end)
+    run_report(
+        ReportOptions(
+            asked=asked,
+            by=by,
+            devices=device or (),
+            how=how,
+            table=table,
+            out=out,
+            config=config,
+            store=store,
+            timezone=timezone,
+            top=top,
+            anonymous=no_names,
+        )
+    )
 
 
 @application.command()

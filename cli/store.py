@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
 from .config import existing
-from .extras import needs
 from .failure import CommandFailedError
+from .parts_installed import needs
 
 if TYPE_CHECKING:
     from ..scheduler.store_check import Condition

@@ -87,6 +87,7 @@ def _introduce(console: Console, stack: Stack, seconds: float | None) -> None:
     console.print("[bold]what runs where[/]")
     for name, where in (
         ("job API", f"{stack.api_url}  (auth: {stack.auth}; reference: {stack.api_url}/docs)"),
+        ("status page", f"{stack.api_url}/  (with your jobs: qwatch open)"),
         ("metrics", f"{stack.metrics_url}/metrics"),
         ("health", f"{stack.metrics_url}/readyz"),
         ("emulated QPU", f"{stack.qpu_url}/api/v1  (device {DEVICE})"),

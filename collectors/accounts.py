@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from ..scheduler import account_usage
 from ..scheduler.account_usage import UNITS_A_SECOND
 from ..scheduler.jobs import Job
+from ..scheduler.privacy.pseudonyms import known
 from ..telemetry import device_metrics
 from ..telemetry.catalogue import OTHER
 from .interface import Sample
@@ -42,10 +43,13 @@ class AccountCollector:
 
     def load(self, connection: Connection) -> None:
         """Begin with what the ledger has; before the first job can end, or that job would count twice."""
+        pseudonyms = known(connection)
+        # A listed account that is a user's name still is that account where the ledger gave up the name.
+        names = {} if pseudonyms is None else {pseudonyms.of(name): name for name in self._accounts}
         with self._lock:
             for usage in account_usage.of_all(connection):
                 if (told := self._devices.get(usage.qpu_id)) is not None:
-                    told.units[self._listed(usage.account)] += usage.busy_units
+                    told.units[self._listed(names.get(usage.account, usage.account))] += usage.busy_units
 
     def job_ended(self, job: Job) -> None:
         """Add a job's busy time, to be told as time goes on."""

@@ -7,8 +7,6 @@ newer) have neither licences nor who asks for a QPU, so nothing is there twice.
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,16 +16,14 @@ from fnmatch import fnmatchcase
 from ..telemetry import labels, log_fields, slurm_metrics
 from . import slurm_output
 from .background import BackgroundReader, Reading
-from .command import CommandError, output_of
 from .interface import Sample
 from .settings import SlurmSettings
+from .slurm_command import run_slurm
 from .slurm_output import JOB_FIELDS, NODE_FIELDS, License, NodeGres, SlurmJob, output_format
 
 _logger = logging.getLogger(__name__)
 
-_MOST_BYTES = 32 * 2**20
 _MOST_LOGGED = 20
-_KEPT_VARIABLES = ("PATH", "HOME", "SLURM_CONF", "SLURM_JWT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +104,7 @@ class SlurmCollector:
         return SlurmReading(jobs, found, gres)
 
     def _run(self, stopping: threading.Event, name: str, *arguments: str) -> str:
-        folder = self._settings.commands
-        path = shutil.which(name, path=None if folder is None else str(folder))
-        if path is None:
-            where = "PATH" if folder is None else str(folder)
-            raise CommandError(
-                f"{name} is not in {where}; set slurm.commands to the folder of Slurm's commands"
-            )
-        return output_of(
-            [path, *arguments],
-            timeout=self._settings.timeout,
-            most_bytes=_MOST_BYTES,
-            # Without SQUEUE_FORMAT and the like, which change what is printed.
-            environment={key: os.environ[key] for key in _KEPT_VARIABLES if key in os.environ},
-            stopping=stopping,
-        )
+        return run_slurm(self._settings, stopping, name, *arguments)
 
     def _asks_for_a_qpu(self, job: SlurmJob) -> bool:
         return any(map(self._is_license, job.licenses)) or any(map(self._is_gres, job.gres))

@@ -17,6 +17,7 @@ JOB_FIELDS = (
     "tres-per-socket",
     "tres-per-task",
 )
+BOOKING_FIELDS = ("JobID", "Partition", "Account", "Cluster")
 NODE_FIELDS = ("NodeHost", "Gres", "GresUsed")
 _NOTHING = ("", "(null)", "N/A", "None")
 _OUTSIDE_PARENTHESES = re.compile(r",(?![^()]*\))")
@@ -37,6 +38,16 @@ class SlurmJob:
     state: str
     licenses: tuple[str, ...]
     gres: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SlurmBooking:
+    """Where a job of Slurm runs, and on whose account; None for what Slurm does not say."""
+
+    job_id: str
+    partition: str
+    account: str | None
+    cluster: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,23 @@ def jobs(text: str) -> Iterator[SlurmJob]:
             tuple(_license_names(licenses)),
             tuple(name for field in resources for name, _ in _resources(field)),
         )
+
+
+def bookings(text: str) -> Iterator[SlurmBooking]:
+    """Read what squeue prints in the format of ``BOOKING_FIELDS``."""
+    for number, partition, account, cluster in _rows(text, BOOKING_FIELDS):
+        yield SlurmBooking(
+            number,
+            partition.partition(",")[0],
+            None if account in _NOTHING else account,
+            None if cluster in _NOTHING else cluster,
+        )
+
+
+def cluster_name(text: str) -> str | None:
+    """Return the cluster's name from what ``scontrol show config`` prints; None if it is not there."""
+    found = re.search(r"^ClusterName\s*=\s*(\S+)\s*$", text, re.MULTILINE)
+    return None if found is None or found[1] in _NOTHING else found[1]
 
 
 def licenses(text: str) -> Iterator[License]:

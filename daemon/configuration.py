@@ -25,6 +25,7 @@ from ..collectors.settings import ExternalSettings, SlurmSettings
 from ..exporters.settings import MetricsSettings, TelemetrySettings
 from ..reports.settings import ReportSettings
 from ..scheduler.errors import ConfigurationError
+from ..scheduler.privacy.settings import PrivacySettings
 from ..scheduler.settings import ApiSettings, DeviceSettings, SchedulerSettings, StoreSettings
 from .configuration_file.document import Document, read_document
 from .configuration_file.environment import variables_without_json
@@ -57,6 +58,7 @@ class Configuration(BaseSettings):
         default_factory=list, description="scripts and files of the site's, in Prometheus' text format"
     )
     reports: ReportSettings = Field(default_factory=ReportSettings)
+    privacy: PrivacySettings = Field(default_factory=PrivacySettings)
 
     @field_validator("external")
     @classmethod

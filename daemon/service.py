@@ -16,12 +16,14 @@ from ..collectors.ledger import LedgerCollector
 from ..collectors.quality import QualityCollector
 from ..collectors.queue import QueueCollector
 from ..collectors.session_idle import SessionIdleCollector
+from ..collectors.slurm_jobs import SlurmJobs, of_sessions
 from ..collectors.windows import WindowCollector
 from ..exporters.start import start_exporters
 from ..exporters.web_access import WebAccess
 from ..scheduler.api.application import authenticator_for, create_admin_api, create_api
 from ..scheduler.api.peer_authentication import PeerAuthenticator
 from ..scheduler.errors import ConfigurationError
+from ..scheduler.privacy.service import PrivacyService
 from ..scheduler.quality.service import QualityService
 from ..scheduler.scheduler import Scheduler
 from .admin_socket import PeerCredentialProtocol, open_admin_socket, path_of
@@ -30,6 +32,8 @@ from .configuration import Configuration
 from .configuration_file.rules import local_auth_refusals
 from .health import Health
 from .listening import listen
+from .live.event_stream import AbortableProtocol
+from .live.service import LiveService
 from .service_notification import service_manager_told
 from .web_server import address, event_loop, metrics_server, new_server, serve_until_signal, web_access
 
@@ -79,20 +83,27 @@ async def _serve(
         instruments,
     )
     quality = QualityService(scheduler)
+    privacy = PrivacyService(scheduler.store, configuration.privacy, instruments)
     collectors = collection.register(_collectors(configuration, scheduler, quality), scheduler.schema_revision)
     authenticator = authenticator_for(scheduler)
+    live = LiveService(configuration.api, scheduler, authenticator, configuration.metrics.alertmanager_url)
     await scheduler.start()
     await authenticator.load()
     collectors.start()
     quality.start()
+    privacy.start()
+    slurm_jobs = SlurmJobs(configuration.slurm, scheduler.store, of_sessions)
+    slurm_jobs.start()
     exporters.begin_metrics()
     # What is loaded by now stays: a full collection that looks at all of it would stop every request for 0.1 s.
     gc.collect()
     gc.freeze()
     admin_path = None if admin_socket is None else path_of(admin_socket)
     health = Health(scheduler)
+    live.start()
+    job_api = create_api(scheduler, authenticator, admin_path, live.before)
     servers = [
-        (new_server(create_api(scheduler, authenticator, admin_path)), api_socket),
+        (new_server(job_api, protocol=AbortableProtocol), api_socket),
         (metrics_server(collection.registry, health.routes(), access), metrics_socket),
     ]
     if admin_socket is not None:
@@ -111,10 +122,13 @@ async def _serve(
     async with service_manager_told(health.findings, health.heartbeat):
         serving = await serve_until_signal(servers)
     _logger.info("stopping")
+    live.stop()
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await asyncio.gather(*serving)
             await quality.stop()
+            await privacy.stop()
+            await asyncio.to_thread(slurm_jobs.stop)
             await scheduler.stop()
     except TimeoutError:
         _logger.error("some parts did not stop in time; the store is consistent all the same")

@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import uvicorn
@@ -72,13 +72,22 @@ def web_access(settings: MetricsSettings) -> WebAccess | None:
 
 
 def metrics_server(
-    registry: CollectorRegistry, health: Sequence[BaseRoute], access: WebAccess | None
+    registry: CollectorRegistry,
+    health: Sequence[BaseRoute],
+    access: WebAccess | None,
+    around: Callable[[ASGIApp], ASGIApp] | None = None,
+    protocol: type[asyncio.Protocol] | Literal["auto"] = "auto",
 ) -> Server:
-    """Return the server of the metrics port: ``/metrics`` and the routes of health."""
+    """Return the server of the metrics port: ``/metrics`` and the routes of health.
+
+    ``around`` puts something before them, behind the same passwords: the live views of an observer.
+    """
     application: ASGIApp = Starlette(routes=[*health, Mount("/", metrics_application(registry))])
+    if around is not None:
+        application = around(application)
     if access is None:
-        return new_server(application)
-    return new_server(BasicAuthentication(application, access), access.tls)
+        return new_server(application, protocol=protocol)
+    return new_server(BasicAuthentication(application, access), access.tls, protocol)
 
 
 async def serve_until_signal(servers: Iterable[tuple[Server, socket.socket]]) -> list[asyncio.Task[None]]:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from ..telemetry.bounded_gate import DropCounter, ignore_drop
-from .loki_lines import Line, LineFormatter, payload
+from .loki_lines import Entry, EntryEncoder, LineFormatter, payload
 from .loki_push import Answer, LokiPush, Verdict
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class LokiHandler(logging.Handler):
     """
 
     _changed: threading.Condition
-    _queue: deque[Line]
+    _queue: deque[Entry]
     _accepted: int
     _settled: int
     _bytes: int
@@ -69,7 +69,8 @@ class LokiHandler(logging.Handler):
     ) -> None:
         super().__init__(level)
         self._push = LokiPush(url, tenant, auth, timeout)
-        self._lines = LineFormatter(service_name, identity)
+        self._lines = LineFormatter(service_name)
+        self._entries = EntryEncoder(identity)
         self._capacity = capacity
         self._interval = interval
         self._retry_seconds = retry_seconds
@@ -86,29 +87,29 @@ class LokiHandler(logging.Handler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Leave out what the sending thread logs: sending must not cause more to send."""
-        if threading.current_thread() is self._thread:
+        if self._thread is not None and threading.get_ident() == self._thread.ident:
             return False
-        return bool(super().filter(record))
+        return not self.filters or bool(super().filter(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue the record, or drop and count it; never wait and never raise."""
         try:
-            line = self._lines.format(record)
+            entry = self._entries.encode(self._lines.format(record))
         except Exception:
             self._count("invalid", 1)
             return
         with self._changed:
             if self._closed:
                 refused = "shutdown"
-            elif self.waiting >= self._capacity or self._bytes + line.size > MOST_BYTES:
+            elif self.waiting >= self._capacity or self._bytes + len(entry.text) > MOST_BYTES:
                 refused = "queue_full"
             elif not self._sender_runs():
                 refused = "shutdown"
             else:
                 refused = ""
-                self._queue.append(line)
+                self._queue.append(entry)
                 self._accepted += 1
-                self._bytes += line.size
+                self._bytes += len(entry.text)
                 if len(self._queue) in (1, BATCH_LINES):
                     self._changed.notify_all()
         if refused:
@@ -175,7 +176,7 @@ class LokiHandler(logging.Handler):
                 logger.error("a batch of logs could not be sent: %s: %s", type(error).__name__, error)
         self._push.close()
 
-    def _next_batch(self) -> list[Line] | None:
+    def _next_batch(self) -> list[Entry] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._stopped)
             self._changed.wait_for(
@@ -184,14 +185,14 @@ class LokiHandler(logging.Handler):
             )
             if self._stopped:
                 return None
-            batch: list[Line] = []
+            batch: list[Entry] = []
             size = 0
             while self._queue and len(batch) < BATCH_LINES and size < BATCH_BYTES:
                 batch.append(self._queue.popleft())
-                size += batch[-1].size
+                size += len(batch[-1].text)
             return batch
 
-    def _deliver(self, batch: list[Line]) -> None:
+    def _deliver(self, batch: list[Entry]) -> None:
         body = payload(batch)
         give_up = time.monotonic() + self._retry_seconds
         attempt = 0
@@ -216,12 +217,12 @@ class LokiHandler(logging.Handler):
             self._changed.wait_for(lambda: self._stopped or self._hurry > hurry, pause)
             return self._stopped
 
-    def _settle(self, batch: list[Line], reason: str = "", lost: int = 0) -> None:
+    def _settle(self, batch: list[Entry], reason: str = "", lost: int = 0) -> None:
         with self._changed:
             if self._stopped:  # close has counted them
                 return
             self._settled += len(batch)
-            self._bytes -= sum(line.size for line in batch)
+            self._bytes -= sum(len(entry.text) for entry in batch)
             self._changed.notify_all()
         if lost:
             self._count(reason, lost)
@@ -248,10 +249,10 @@ def _pause(answer: Answer, attempt: int) -> float:
     return longest * random.uniform(0.5, 1.0)
 
 
-def _lost(answer: Answer, batch: list[Line]) -> int:
+def _lost(answer: Answer, batch: list[Entry]) -> int:
     if answer.lost is not None:
         return min(answer.lost, len(batch))
     if answer.oldest is not None:
         oldest = answer.oldest
-        return max(1, sum(line.timestamp < oldest for line in batch))
+        return max(1, sum(entry.timestamp < oldest for entry in batch))
     return len(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 import time
@@ -17,6 +18,7 @@ from loki_logger_handler.loki_request import LokiRequest
 
 PUSH_PATH = "/loki/api/v1/push"
 LONGEST_RETRY_AFTER = 300.0
+_COMPRESSION = 1
 
 _TOO_OLD = re.compile(r"too old|too far behind|out of order|oldest acceptable timestamp", re.IGNORECASE)
 _OLDEST = re.compile(r"oldest acceptable timestamp is: (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)")
@@ -61,18 +63,21 @@ class LokiPush:
 
     def reset(self) -> None:
         """Forget every open connection, as a forked child must."""
-        headers = {"X-Scope-OrgID": self._tenant} if self._tenant else {}
-        self._request = LokiRequest(url=self.url, compressed=True, auth=self._auth, additional_headers=headers)
+        headers = {"Content-Encoding": "gzip"}
+        if self._tenant:
+            headers["X-Scope-OrgID"] = self._tenant
+        # Compressed here: the library takes gzip's slowest level, ten times the work for a sixth less.
+        self._request = LokiRequest(url=self.url, compressed=False, auth=self._auth, additional_headers=headers)
         self._request.session = _BoundedSession(self._timeout)
 
     def close(self) -> None:
         """Close the connections."""
         self._request.session.close()
 
-    def send(self, payload: str) -> Answer:
+    def send(self, payload: bytes) -> Answer:
         """Push ``payload`` once."""
         try:
-            self._request.send(payload)
+            self._request.send(gzip.compress(payload, _COMPRESSION))
         except requests.RequestException as error:
             response = getattr(error.__cause__, "response", None)
             if response is not None:

@@ -60,6 +60,9 @@ class MetricsSettings(BaseModel):
     accounts: tuple[str, ...] = Field(
         (), max_length=MOST_ACCOUNTS, description="accounts whose busy time is told; others are 'other'"
     )
+    alertmanager_url: HttpUrl | None = Field(
+        None, description="Alertmanager whose firing alerts administrators see in the live views"
+    )
 
 
 class TelemetrySettings(BaseModel):

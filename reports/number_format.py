@@ -49,13 +49,17 @@ def duration(seconds: float) -> str:
     return f"{decimal(seconds / 3600, 0 if whole else 1)}{SPACE}h"
 
 
-def offset(seconds: float) -> str:
-    """Return a time after the begin of something, in seconds, or as hours:minutes:seconds."""
-    if abs(seconds) < 1000:
+def offset(seconds: float, whole: float = 0.0) -> str:
+    """Return a time after the begin of something that takes ``whole`` seconds: in one form for all its times.
+
+    In seconds, or as hours:minutes:seconds.
+    """
+    if max(abs(seconds), whole) < 1000:
         return f"{decimal(seconds, 3)}{SPACE}s"
-    whole = round(abs(seconds))
-    minutes = f"{whole // 60 % 60:02}:{whole % 60:02}"
-    return f"{MINUS if seconds < 0 else ''}{whole // 3600}:{minutes}"
+    tenths = round(abs(seconds) * 10)
+    minutes, rest = divmod(tenths, 600)
+    sign = MINUS if seconds < 0 and tenths else ""
+    return f"{sign}{minutes // 60}:{minutes % 60:02}:{rest // 10:02}.{rest % 10}"
 
 
 def percent(ratio: float, digits: int = 1) -> str:

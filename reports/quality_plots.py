@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.ticker import Locator
 
 WIDTH = 900.0
-_MOST_POINTS = 400
+_MOST_POINTS = 250
 _MARKED = 60
 """Single measurements have a mark of their own where there are not more."""
 
@@ -27,9 +27,11 @@ def quality_plot(
     device: DevicePart, series: QualitySeries, name: str, title: str, period: Period
 ) -> Plot | None:
     """Draw a quality with its uncertainty, calibrations and incidents; None without measurements."""
-    points = thinned(series.points)
+    points, width = averaged(series.points)
     if not points:
         return None
+    if width > 1:
+        title = f"{title}, means of {width} measurements each"
     factor, unit = _scale(series)
 
     def paint(figure: Figure) -> None:
@@ -70,17 +72,22 @@ def quality_plot(
     )
 
 
-def thinned(points: Sequence[QualityPoint]) -> Sequence[QualityPoint]:
-    """Return at most so many points that a plot can show, the extremes of each stretch among them."""
-    if len(points) <= _MOST_POINTS:
-        return points
-    width = math.ceil(len(points) * 2 / _MOST_POINTS)
-    kept: list[QualityPoint] = []
-    for begin in range(0, len(points), width):
-        stretch = points[begin : begin + width]
-        ends = {min(stretch, key=lambda point: point.value), max(stretch, key=lambda point: point.value)}
-        kept += sorted(ends, key=lambda point: point.at)
-    return kept
+def averaged(points: Sequence[QualityPoint]) -> tuple[Sequence[QualityPoint], int]:
+    """Return as many points as a plot can show, and of how many measurements each is the mean."""
+    width = math.ceil(len(points) / _MOST_POINTS)
+    if width <= 1:
+        return points, 1
+    stretches = [points[begin : begin + width] for begin in range(0, len(points), width)]
+    return [_mean(stretch) for stretch in stretches], width
+
+
+def _mean(stretch: Sequence[QualityPoint]) -> QualityPoint:
+    known = [point.uncertainty for point in stretch if point.uncertainty is not None]
+    return QualityPoint(
+        at=sum(point.at for point in stretch) / len(stretch),
+        value=sum(point.value for point in stretch) / len(stretch),
+        uncertainty=sum(known) / len(known) if known else None,
+    )
 
 
 def _scale(series: QualitySeries) -> tuple[float, str]:
@@ -128,7 +135,8 @@ def _time_axis(plot: Axes, period: Period) -> None:
     zone = ZoneInfo(period.timezone)
     first, days = datetime.fromtimestamp(period.begin, zone), period.seconds / 86400
     if days <= 2:
-        ticks = [period.begin + index * period.seconds / 8 for index in range(9)]
+        step = 3600 * max(round(days * 3), 1)
+        ticks = [period.begin + index * step for index in range(int(period.seconds / step) + 1)]
         names = [f"{datetime.fromtimestamp(tick, zone):%H:%M}" for tick in ticks]
     else:
         step = max(round(days / 10), 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,8 @@ def days_plot(device: DevicePart, number: int) -> Plot | None:
     days = device.days
     if not any(sum(day.seconds.values()) > 0 for day in days):
         return None
-    step = 1 if len(days) <= _MOST_NAMED_DAYS else max(len(days) // 12, 1)
+    named = _named_days(days)
+    many = len(days) > 2 * _MOST_NAMED_DAYS
 
     def paint(figure: Figure) -> None:
         plot = axes(figure, 46, 10, 18, 42)
@@ -67,14 +69,18 @@ def days_plot(device: DevicePart, number: int) -> Plot | None:
             heights = [day.seconds.get(activity, 0.0) / 3600 for day in days]
             _boxes(
                 plot,
-                [(i - 0.41, below[i], 0.82, height) for i, height in enumerate(heights) if height > 0],
-                **_fill(activity),
+                [
+                    (i - 0.5, below[i], 1.0, height) if many else (i - 0.41, below[i], 0.82, height)
+                    for i, height in enumerate(heights)
+                    if height > 0
+                ],
+                **(_fill(activity) | ({"linewidth": 0} if many else {})),
             )
             below = [low + high for low, high in zip(below, heights, strict=True)]
-        named = range(0, len(days), step)
-        plot.set_xticks(list(named), [_day_name(days, index) for index in named])
+        plot.set_xticks(list(named), list(named.values()))
         plot.tick_params(axis="x", length=0)
-        plot.set_xlim(-0.6, len(days) - 0.4)
+        # A short period has bars no wider than those of a week, a long one some room for its first name.
+        plot.set_xlim(-0.6 - (len(days) * 0.02 if many else 0), max(len(days), 7) - 0.4)
         plot.set_ylim(0, max(24.0, *below))
         plot.set_yticks(range(0, 25, 6), [f"{hour} h" if hour else "0" for hour in range(0, 25, 6)])
         plot.grid(axis="y")
@@ -244,11 +250,19 @@ def _fill(role: str) -> dict[str, Any]:
     return style | {"hatch": "////"} if role == "unknown" else style
 
 
-def _day_name(days: Sequence[Day], index: int) -> str:
-    day = date.fromisoformat(days[index].date)
-    if len(days) > _MOST_NAMED_DAYS:
-        return f"{day:%d %b}\n{day:%Y}"
-    return f"{day.day}\n{day:%a}"[: -1 if len(days) > 14 else None]
+def _named_days(days: Sequence[Day]) -> dict[int, str]:
+    """Return what stands below the bars: each day, or the first of each month."""
+    dates = [date.fromisoformat(day.date) for day in days]
+    if len(days) <= _MOST_NAMED_DAYS:
+        return {
+            index: f"{day.day}\n{f'{day:%a}'[: 2 if len(days) > 14 else 3]}" for index, day in enumerate(dates)
+        }
+    firsts = [(index, day) for index, day in enumerate(dates) if day.day == 1]
+    firsts = firsts[:: math.ceil(len(firsts) / 13)] or [(0, dates[0])]
+    return {
+        index: f"{day:%b}\n{day.year if number == 0 or day.month == 1 else ''}".rstrip()
+        for number, (index, day) in enumerate(firsts)
+    }
 
 
 def _in_words(device: DevicePart) -> str:

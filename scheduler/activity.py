@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from ..telemetry.labels import ACTIVITIES
 from .tables import device_activity, device_time, devices
@@ -43,7 +43,8 @@ class ActivityClock:
             if activity in self._seconds:
                 self._seconds[activity] += spent
         self._activity = "unknown"
-        self._attributed_until = monotonic()
+        self._attributed_until = self.turned_at = monotonic()
+        """``turned_at``: since when the activity holds, by the monotonic clock."""
 
     @property
     def activity(self) -> str:
@@ -57,6 +58,8 @@ class ActivityClock:
         self.seconds()
         changed = activity != self._activity
         self._activity = activity
+        if changed:
+            self.turned_at = self._attributed_until
         return changed
 
     def seconds(self) -> dict[str, float]:
@@ -81,18 +84,37 @@ def load(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
     return seconds
 
 
-def save(connection: Connection, qpu_id: str, seconds: Mapping[str, float], now: float) -> None:
-    """Store a device's seconds as of ``now`` (Unix seconds)."""
-    connection.execute(delete(device_time).where(device_time.c.qpu_id == qpu_id))
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A device's seconds of each activity as of ``as_of`` (Unix seconds)."""
+
+    qpu_id: str
+    seconds: Mapping[str, float]
+    as_of: float
+
+
+def save(connection: Connection, partitions: Sequence[Partition]) -> list[None]:
+    """Store the time of devices, three statements for all; of one that is there twice, the later."""
+    last = {item.qpu_id: item for item in partitions}
+    devices_named = [{"device": qpu_id} for qpu_id in last]
+    connection.execute(delete(device_time).where(device_time.c.qpu_id == bindparam("device")), devices_named)
     connection.execute(
         insert(device_time),
-        [{"qpu_id": qpu_id, "activity": activity, "seconds": spent} for activity, spent in seconds.items()],
+        [
+            {"qpu_id": item.qpu_id, "activity": activity, "seconds": spent}
+            for item in last.values()
+            for activity, spent in item.seconds.items()
+        ],
     )
-    connection.execute(update(devices).where(devices.c.qpu_id == qpu_id).values(time_as_of=now))
+    connection.execute(
+        update(devices).where(devices.c.qpu_id == bindparam("device")).values(time_as_of=bindparam("as_of")),
+        [{"device": item.qpu_id, "as_of": item.as_of} for item in last.values()],
+    )
+    return [None] * len(partitions)
 
 
-def resume(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
-    """Return what :func:`load` does, and tell the ledger since when no daemon ran."""
+def resume(connection: Connection, qpu_id: str, now: float, reason: str = "no daemon ran") -> dict[str, float]:
+    """Return what :func:`load` does, and tell the ledger since when nobody watched, and why."""
     seconds = load(connection, qpu_id, now)
     as_of = connection.execute(
         select(devices.c.time_as_of).where(devices.c.qpu_id == qpu_id)
@@ -105,7 +127,7 @@ def resume(connection: Connection, qpu_id: str, now: float) -> dict[str, float]:
     ).first()
     if last is None or last.activity != "unknown":
         since = now if as_of is None else min(max(as_of, 0.0 if last is None else last.since), now)
-        record_changes(connection, [Change(qpu_id, "unknown", "no daemon ran", since)])
+        record_changes(connection, [Change(qpu_id, "unknown", reason, since)])
     return seconds
 
 

@@ -206,8 +206,8 @@ class Device:
         """
         seconds = self.clock.seconds()
         now = self._now()
-        await self._store.write(
-            lambda connection: activity.save(connection, self.name, seconds, now), timeout=timeout
+        await self._store.write_together(
+            activity.save, activity.Partition(self.name, seconds, now), timeout=timeout
         )
         self.stored_seconds, self.stored_at = seconds, now
 

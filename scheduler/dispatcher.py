@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ..telemetry import device_metrics, job_metrics, log_fields, own_metrics
 from ..telemetry.instruments import Instruments
-from . import job_telemetry, jobs, slices
+from . import jobs, slices
 from .backlog import RunningSlice
 from .device import Device
 from .devices.adapter import (
@@ -48,6 +48,7 @@ class Dispatcher:
         store: Store,
         policy: Policy,
         instruments: Instruments,
+        job_started: Callable[[Job, float], None],
         job_finished: Callable[[Job], None],
     ) -> None:
         self.device = device
@@ -55,6 +56,7 @@ class Dispatcher:
         self._store = store
         self._policy = policy
         self._instruments = instruments
+        self._job_started = job_started
         self._job_finished = job_finished
         self._watch = SliceWatch(device)
         self._look_interval = _FIRST_LOOK_SECONDS
@@ -233,7 +235,7 @@ class Dispatcher:
         await self.device.turn_to("execute")
         await self._store.write(lambda connection: slices.posted(connection, claim.slice.id, uid, posted_at))
         if claim.job.started_at is None:
-            job_telemetry.job_started(claim.job, claim.slice.claimed_at)
+            self._job_started(claim.job, claim.slice.claimed_at)
         return await self._carry_running(claim, uid, posted_at)
 
     async def _carry_running(self, claim: Claim, uid: str, posted_at: float) -> Claim | None:

@@ -1,7 +1,4 @@
-"""Which sessions a user held in a period, and for how long.
-
-Sessions have no index by their user: they are found by their time, or by their jobs.
-"""
+"""Which sessions a user held in a period, and for how long."""
 
 from __future__ import annotations
 
@@ -37,19 +34,15 @@ def held_sessions(
     begin: float,
     end: float,
     now: float,
-    lookback: float,
     qpu_id: str | None = None,
 ) -> list[HeldSession]:
     """Return the sessions that a user held from ``begin`` to before ``end``, until ``now`` at most.
 
-    ``lookback`` are the seconds after which a session without work is ended: one that began earlier than that
-    before the period is still held, or has a job that ended since.
+    One that had ended before is held for as long as a job of it waits or runs.
     """
-    since = begin - lookback
-    last_ends = _last_ends(connection, uid, since)
+    last_ends = _last_ends(connection, uid, begin)
     busy = _with_unfinished_jobs(connection, uid)
-    found = {session.id: session for session in sessions.of_user_begun(connection, uid, since, end)}
-    found |= {session.id: session for session in sessions.held(connection) if session.uid == uid}
+    found = {session.id: session for session in sessions.of_user_held(connection, uid, begin, end)}
     further = (last_ends.keys() | busy) - found.keys()
     found |= {session.id: session for session in sessions.with_numbers(connection, further)}
     held = (

@@ -140,7 +140,7 @@ def create(connection: Connection, new: Sequence[tuple[Session, NewJob]]) -> lis
 def find(connection: Connection, job_id: int) -> Job | None:
     """Return a job, or None."""
     row = connection.execute(_JOB, {"job_id": job_id}).first()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def payload(connection: Connection, job_id: int) -> str:
@@ -162,12 +162,12 @@ def of_user(
         query = query.where(jobs.c.qpu_id == qpu_id)
     if before is not None:
         query = query.where(jobs.c.id < before)
-    return [_job(row) for row in connection.execute(query)]
+    return [job_of(row) for row in connection.execute(query)]
 
 
 def where(connection: Connection, condition: ColumnElement[bool]) -> list[Job]:
     """Return the jobs for which ``condition`` holds, oldest first."""
-    return [_job(row) for row in connection.execute(select(jobs).where(condition).order_by(jobs.c.id))]
+    return [job_of(row) for row in connection.execute(select(jobs).where(condition).order_by(jobs.c.id))]
 
 
 def oldest_pending(connection: Connection, qpu_id: str, job_class: str | None = None) -> Job | None:
@@ -182,7 +182,7 @@ def oldest_pending(connection: Connection, qpu_id: str, job_class: str | None = 
         row = connection.execute(pending.where(jobs.c.job_class != QUALITY_CLASS)).first()
         if row is None:
             row = connection.execute(pending).first()
-    return None if row is None else _job(row)
+    return None if row is None else job_of(row)
 
 
 def start(connection: Connection, job_id: int, at: float) -> bool:
@@ -276,7 +276,8 @@ def _is(state: JobState) -> Any:
     return and_(jobs.c.state == state.value, UNFINISHED)
 
 
-def _job(row: Row[Any]) -> Job:
+def job_of(row: Row[Any]) -> Job:
+    """Return the job in a row of the table."""
     values = row._asdict()
     values["state"] = JobState(values["state"])
     return Job(**values)

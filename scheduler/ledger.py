@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, cast, func, insert, literal, select
+from sqlalchemy import Connection, Row, String, bindparam, cast, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from ..telemetry.catalogue import Metric
-from .tables import jobs, ledger_jobs, ledger_quality
+from .tables import devices, jobs, ledger_jobs, ledger_quality, ledger_slurm_jobs
 
 OWN_SOURCE = "qwatch"
 QUALITY_JOB = "quality_job"
@@ -44,11 +45,15 @@ _COPIED = (
     "trace_id",
 )
 _FROM_JOB = insert(ledger_jobs).from_select(
-    ["source", "job", "session", *_COPIED],
+    ["source", "job", "session", "cluster", *_COPIED],
     select(
         literal(OWN_SOURCE),
         cast(jobs.c.id, String(255)),
         cast(jobs.c.session_id, String(255)),
+        # As far as Slurm has told it by now.
+        select(ledger_slurm_jobs.c.cluster)
+        .where(ledger_slurm_jobs.c.slurm_job_id == jobs.c.slurm_job_id)
+        .scalar_subquery(),
         *(jobs.c[name] for name in _COPIED),
     ).where(jobs.c.id == bindparam("job_id")),
 )
@@ -111,6 +116,33 @@ def append_jobs(connection: Connection, found: Sequence[LedgerJob]) -> int:
         .returning(ledger_jobs.c.id)
     )
     return sum(connection.execute(statement, asdict(job)).first() is not None for job in found)
+
+
+def sources(connection: Connection) -> list[str]:
+    """Return who filled the ledger, a seek in an index for each."""
+    found: list[str] = []
+    column = ledger_jobs.c.source
+    query = select(func.min(column))
+    while (name := connection.execute(query).scalar()) is not None:
+        found.append(name)
+        query = select(func.min(column)).where(column > name)
+    return found
+
+
+def find_job(connection: Connection, job: str, qpu_id: str | None = None) -> Row[Any] | None:
+    """Return the row of an ended job by its number, of our own if other schedulers have the number too.
+
+    Without ``qpu_id`` it is looked for on every device that the store knows.
+    """
+    columns = ledger_jobs.c
+    found = connection.execute(
+        select(ledger_jobs).where(
+            columns.source.in_(sources(connection)),
+            columns.qpu_id.in_(select(devices.c.qpu_id)) if qpu_id is None else columns.qpu_id == qpu_id,
+            columns.job == job,
+        )
+    ).all()
+    return min(found, key=lambda row: (row.source != OWN_SOURCE, row.id), default=None)
 
 
 def append_quality(connection: Connection, samples: Sequence[QualitySample]) -> None:

@@ -58,25 +58,9 @@ def own_sessions(
     return with_use(connection, uid, _newest_first(found)[:limit])
 
 
-def of_slurm_job(
-    connection: Connection, uid: int, slurm_job_id: str, now: float, lookback: float
-) -> list[SessionUse]:
-    """Return a user's sessions of a Slurm job, newest first.
-
-    Those with a job are found by it, others while they are held and for ``lookback`` seconds after their begin.
-    """
-    by_jobs = connection.execute(
-        select(jobs.c.session_id).where(jobs.c.uid == uid, jobs.c.slurm_job_id == slurm_job_id).distinct()
-    ).scalars()
-    found = {
-        session.id: session
-        for session in (
-            *sessions.with_numbers(connection, set(by_jobs)),
-            *sessions.held(connection),
-            *sessions.of_user_begun(connection, uid, now - lookback, now),
-        )
-        if session.uid == uid and session.slurm_job_id == slurm_job_id
-    }
+def of_slurm_job(connection: Connection, uid: int, slurm_job_id: str) -> list[SessionUse]:
+    """Return a user's sessions of a Slurm job, newest first."""
+    found = {item.id: item for item in sessions.of_user_in_slurm_job(connection, uid, slurm_job_id)}
     return with_use(connection, uid, _newest_first(found))
 
 

@@ -13,6 +13,8 @@ from .tables import site_settings
 
 AUTHORIZED_USERS = "authorized_users"
 DEFAULT_JOB_CLASS = "default_job_class"
+SECRETS = "secret."
+"""What begins with this is no setting: a secret of the store's, which is read only where it is used."""
 
 
 class RunTimeSettings:
@@ -54,7 +56,8 @@ class RunTimeSettings:
 
 def read(connection: Connection) -> dict[str, Any]:
     """Return every setting that was made at run time."""
-    return {row.key: json.loads(row.value) for row in connection.execute(select(site_settings))}
+    query = select(site_settings).where(site_settings.c.key.not_like(f"{SECRETS}%"))
+    return {row.key: json.loads(row.value) for row in connection.execute(query)}
 
 
 def write(connection: Connection, key: str, value: Any) -> None:

@@ -16,9 +16,11 @@ from ..telemetry import own_metrics
 from ..telemetry.instruments import Instruments
 from ..telemetry.trace_context import parse_traceparent
 from . import job_telemetry, jobs, schema
+from .accepted_jobs import AcceptedJobs
 from .accounts import Accounts
 from .administration import Administration
 from .cancellation import Cancellation
+from .corrections import Corrections
 from .device import Device
 from .devices.adapter import DeviceAdapter
 from .devices.open_adapter import open_adapter
@@ -36,6 +38,7 @@ from .job_payload import accepted_payload
 from .jobs import Job, JobState, NewJob
 from .ledger_comparison import LedgerComparison
 from .policies.policy import policy_named
+from .privacy.persons import Persons
 from .run_time_settings import RunTimeSettings
 from .session_idle import SessionIdle
 from .session_lifecycle import SessionLifecycle
@@ -83,9 +86,15 @@ class Scheduler:
         self.first_fetches = FirstFetches(self.store)
         self.run_time = RunTimeSettings(api)
         self._emitter = TraceEmitter(self.store, trace.get_tracer("qwatch.scheduler"), settings.trace_grace)
+        self._accepted = AcceptedJobs()
         self.dispatchers = {
             device.name: Dispatcher(
-                device, self.store, policy_named(settings.policy), instruments, self._job_finished
+                device,
+                self.store,
+                policy_named(settings.policy),
+                instruments,
+                self._job_started,
+                self._job_finished,
             )
             for device in self.devices.values()
         }
@@ -96,6 +105,8 @@ class Scheduler:
         self.administration = Administration(
             self.store, self.devices, self.run_time, self._cancellation, self.lifecycle, api.store_timeout
         )
+        self.corrections = Corrections(self.store, api.store_timeout)
+        self.persons = Persons(self.store)
         self._watchdog = SessionWatchdog(self.lifecycle, api.session_idle_timeout, api.session_max_age)
         self.session_idle = SessionIdle()
         self.ledger_comparison = LedgerComparison(self.store, self.devices)
@@ -137,6 +148,7 @@ class Scheduler:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._emitter.drain()
+        self._accepted.write()
         self.first_fetches.save()
         for device in self.devices.values():
             await device.turn_to("unknown", "the daemon stopped")
@@ -223,6 +235,7 @@ class Scheduler:
         device.backlog.came(job.shots_requested)
         self.dispatchers[device.name].wake()
         job_telemetry.job_accepted(self.instruments, job)
+        self._accepted.add(job)
         return job
 
     async def job(self, job_id: int, uid: int, sees_all: bool = False) -> tuple[Job, str | None]:
@@ -281,7 +294,12 @@ class Scheduler:
             own_metrics.DECISIONS, qpu_id=device.name, policy=self._policy, decision="reject", reason=reason
         )
 
+    def _job_started(self, job: Job, at: float) -> None:
+        self._accepted.write_before(job)
+        job_telemetry.job_started(job, at)
+
     def _job_finished(self, job: Job) -> None:
+        self._accepted.write_before(job)
         job_telemetry.job_ended(self.instruments, job)
         for listener in self.job_listeners:
             listener(job)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, update
 
 from ..telemetry.redaction import SESSION_PREFIX
 from .tables import OPEN_SESSION, UNFINISHED, jobs, sessions
@@ -19,8 +19,6 @@ _BY_TOKEN = select(sessions).where(sessions.c.token_sha256 == bindparam("token_s
 _LARGEST_NUMBER = 2**31 - 1
 _MOST_BOUND = 500
 """Parameters of one statement, well below what any database takes."""
-
-_SLACK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +113,29 @@ def of_user_begun(
 
     At most ``limit`` of them, with numbers below ``before``; of one device, if one is named.
     """
-    beyond = min(_first_begun_after(connection, end + _SLACK_SECONDS), before or _LARGEST_NUMBER)
     query = (
         select(sessions)
-        .where(
-            sessions.c.id >= _first_begun_after(connection, begin - _SLACK_SECONDS),
-            sessions.c.id < beyond,
-            sessions.c.created_at >= begin,
-            sessions.c.created_at < end,
-            sessions.c.uid == uid,
-        )
+        .where(sessions.c.uid == uid, sessions.c.created_at >= begin, sessions.c.created_at < end)
         .order_by(sessions.c.id.desc())
         .limit(limit)
     )
+    if before is not None:
+        query = query.where(sessions.c.id < before)
     if qpu_id is not None:
         query = query.where(sessions.c.qpu_id == qpu_id)
+    return [_session(row) for row in connection.execute(query)]
+
+
+def of_user_held(connection: Connection, uid: int, begin: float, end: float) -> list[Session]:
+    """Return a user's sessions that were held for some time from ``begin`` to before ``end`` (Unix seconds)."""
+    held_since = or_(sessions.c.ended_at.is_(None), sessions.c.ended_at >= begin)
+    query = select(sessions).where(sessions.c.uid == uid, sessions.c.created_at < end, held_since)
+    return [_session(row) for row in connection.execute(query)]
+
+
+def of_user_in_slurm_job(connection: Connection, uid: int, slurm_job_id: str) -> list[Session]:
+    """Return a user's sessions of a Slurm job."""
+    query = select(sessions).where(sessions.c.uid == uid, sessions.c.slurm_job_id == slurm_job_id)
     return [_session(row) for row in connection.execute(query)]
 
 
@@ -187,26 +193,6 @@ def active(connection: Connection) -> dict[str, int]:
         select(sessions.c.qpu_id, func.count()).where(sessions.c.ended_at.is_(None)).group_by(sessions.c.qpu_id)
     )
     return {row[0]: row[1] for row in rows}
-
-
-def _first_begun_after(connection: Connection, moment: float) -> int:
-    """Return the number below which sessions began before ``moment`` (Unix seconds).
-
-    Found by halving: sessions have no index by time, and are numbered in the order of their begin, but
-    for transactions that overlap.
-    """
-    low, high = 1, newest(connection) + 1
-    while low < high:
-        middle = (low + high) // 2
-        # A number may have been given up; the next one above it tells.
-        began = connection.execute(
-            select(sessions.c.created_at).where(sessions.c.id >= middle).order_by(sessions.c.id).limit(1)
-        ).scalar_one_or_none()
-        if began is None or began >= moment:
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 def _session(row: Row[Any]) -> Session:

@@ -50,6 +50,10 @@ Zone = Annotated[str, AfterValidator(_zone)]
 DeviceName = Annotated[str, AfterValidator(_device_name)]
 Procedure = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Networks = Annotated[list[str], AfterValidator(_networks)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
+FrameAncestors = Annotated[
+    list[Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.*-]+(:[0-9]+)?|'self')$")]], Field(max_length=20)
+]
 JobClass = Literal["production", "test", "development", "qa"]
 assert get_args(JobClass) == JOB_CLASSES
 
@@ -107,8 +111,34 @@ class ApiSettings(Section):
     munge_socket: str | None = Field(None, description="socket of munged, if not the default one")
     store_timeout: float = Field(5.0, gt=0, description="seconds to wait for the store before answering 503")
     accessible_per_second: float = Field(
-        50.0, gt=0, description="requests a second and address to the public GET /accessible"
+        50.0, gt=0, description="requests a second and address to the public GET /accessible and live views"
     )
+    status_page: Literal["public", "login", "off"] = Field(
+        "public", description="who sees devices and queues at / in a browser and at /live: all, users, nobody"
+    )
+    status_page_frame_ancestors: FrameAncestors = Field(
+        default_factory=list, description="origins whose pages may show the status page in a frame"
+    )
+    public_url: HttpUrl | None = Field(
+        None, description="where browsers find the job API, if a reverse proxy is before it"
+    )
+    web_session_seconds: float = Field(
+        28_800.0, gt=0, le=604_800, description="how long a browser stays logged in after 'qwatch open'"
+    )
+    live_streams: int = Field(200, ge=1, le=10_000, description="most streams of live views at once")
+    live_streams_per_address: int = Field(20, ge=1, description="most of them from one address")
+    proxy_hosts: Networks = Field(
+        default_factory=list, description="networks of reverse proxies that are trusted to name the user"
+    )
+    proxy_user_header: HeaderName | None = Field(
+        None, description="header in which a trusted reverse proxy names the user; none is believed without it"
+    )
+
+    @model_validator(mode="after")
+    def _proxies_are_named(self) -> ApiSettings:
+        if self.proxy_user_header is not None and not self.proxy_hosts:
+            raise ValueError("proxy_user_header: name the proxies in proxy_hosts")
+        return self
 
 
 class StoreSettings(Section):

@@ -42,6 +42,7 @@ Index(
     sqlite_where=text("ended_at IS NULL"),
     postgresql_where=text("ended_at IS NULL"),
 )
+Index("sessions_of_user", sessions.c.uid, sessions.c.id)
 
 jobs = Table(
     "jobs",
@@ -214,6 +215,7 @@ ledger_jobs = Table(
 )
 Index("ledger_jobs_once", ledger_jobs.c.source, ledger_jobs.c.qpu_id, ledger_jobs.c.job, unique=True)
 Index("ledger_jobs_by_time", ledger_jobs.c.ended_at)
+Index("ledger_jobs_of_user", ledger_jobs.c.uid, ledger_jobs.c.ended_at)
 
 ledger_quality = Table(
     "ledger_quality",

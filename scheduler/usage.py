@@ -85,7 +85,7 @@ class UsageReport:
 class UsageQuestion:
     """Whose usage from ``begin`` to before ``end`` (Unix seconds); of one device, if one is named.
 
-    Days are those of ``zone``. ``lookback`` are the seconds after which a session without work is ended.
+    Days are those of ``zone``.
     """
 
     uid: int
@@ -93,7 +93,6 @@ class UsageQuestion:
     end: float
     now: float
     zone: tzinfo
-    lookback: float
     by: UsageKey | None = None
     qpu_id: str | None = None
 

@@ -24,7 +24,7 @@ _KINDS = ("wait", "run")
 
 def usage_of(connection: Connection, asked: UsageQuestion) -> UsageReport:
     """Return what a user used; sums and quantiles are made by the database."""
-    held = held_sessions(connection, asked.uid, asked.begin, asked.end, asked.now, asked.lookback, asked.qpu_id)
+    held = held_sessions(connection, asked.uid, asked.begin, asked.end, asked.now, asked.qpu_id)
     (total,) = _Grouped(connection, replace(asked, by=None), held).usages() or [Usage(held_seconds=0.0)]
     if asked.by is None:
         return UsageReport(begin=asked.begin, end=asked.end, total=total)

@@ -14,6 +14,9 @@ from opentelemetry import trace
 from .log_fields import FIELDS
 from .redaction import redact
 
+_NUMBERS = (int, float)
+_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
 
 class JsonFormatter(logging.Formatter):
     """Formats a record as JSON: time, level, logger, message, ids of the current span, and known fields."""
@@ -38,7 +41,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = redact(self.formatException(record.exc_info))
         # A name of the system that is not UTF-8 must not cost the line.
-        text = json.dumps(line, ensure_ascii=False, default=str)
+        text = _encode(line)
         return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -67,9 +70,11 @@ def message_of(record: logging.LogRecord) -> str:
 
 def trace_fields(record: logging.LogRecord) -> dict[str, str]:
     """Return trace_id and span_id: those given with the record, else those of the current span."""
-    given = {key: str(getattr(record, key)) for key in ("trace_id", "span_id") if getattr(record, key, None)}
-    if given:
-        return given
+    fields = record.__dict__
+    trace_id, span_id = fields.get("trace_id"), fields.get("span_id")
+    if trace_id or span_id:
+        given = (("trace_id", trace_id), ("span_id", span_id))
+        return {key: str(value) for key, value in given if value}
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return {}
@@ -84,8 +89,8 @@ def known_fields(record: logging.LogRecord) -> dict[str, object]:
     found: dict[str, object] = {}
     given = record.__dict__
     for name in FIELDS:
-        if (value := given.get(name)) is not None:
-            found[name] = value if isinstance(value, int | float) else redact(str(value))
+        if name in given and (value := given[name]) is not None:
+            found[name] = value if isinstance(value, _NUMBERS) else redact(str(value))
     return found
 
 

@@ -125,3 +125,18 @@ GRES = Label("gres", None, "name of a GRES in Slurm, with its type if it has one
 GRES_KIND = Label("kind", ("total", "used"), "kind of count")
 METRIC = Label("metric", None, "name of a metric, as Prometheus spells it")
 ACCOUNT = Label("account", None, "an account that metrics.accounts lists, otherwise `other`")
+RETENTION_KIND = Label(
+    "kind",
+    (
+        "payloads_and_results",
+        "job_log",
+        "jobs",
+        "sessions",
+        "ledger_jobs",
+        "device_activity",
+        "quality",
+        "audit_log",
+    ),
+    "kind of data, a key of privacy.retention",
+)
+RETENTION_ACTION = Label("action", ("deleted", "pseudonymised"), "what became of a row")

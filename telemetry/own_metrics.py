@@ -100,6 +100,13 @@ SERIES_DROPPED = Metric(
     "Samples left out because their metric has as many series as metrics.most_series allows",
     (labels.METRIC,),
 )
+RETENTION_ROWS = Metric(
+    "qwatch.retention.rows",
+    Kind.COUNTER,
+    "{row}",
+    "Rows that were deleted, or whose names were replaced by pseudonyms, because of their age",
+    (labels.RETENTION_KIND, labels.RETENTION_ACTION),
+)
 
 METRICS = (
     BUILD_INFO,
@@ -114,4 +121,5 @@ METRICS = (
     TELEMETRY_DROPPED,
     LEDGER_DIFFERENCE,
     SERIES_DROPPED,
+    RETENTION_ROWS,
 )

@@ -19,6 +19,12 @@ SESSION_PREFIX = "qws_"
 TOKEN_PREFIX = "qwt_"
 """Every local token that qwatch makes begins with this."""
 
+LINK_PREFIX = "qwl_"
+"""The one-use secret of every link into the status page begins with this."""
+
+COOKIE_PREFIX = "qww_"
+"""Every cookie of the status page begins with this."""
+
 MASK = "[redacted]"
 _MOST_SECRETS = 1024
 _SHORTEST_SECRET = 6
@@ -28,7 +34,7 @@ _SHORTEST_SECRET = 6
 _SHAPES = re.compile(
     r"""
     (?P<munge>MUNGE:[A-Za-z0-9+/=]+:?)
-    | (?P<ours>(?:qws|qwt)_[A-Za-z0-9_-]{8,})
+    | (?P<ours>(?:qws|qwt|qwl|qww)_[A-Za-z0-9_-]{8,})
     | \b(?i:bearer)\s{1,8}(?P<bearer>
         (?!(?i:tokens?|auth|authentication|authorization|scheme|credentials?|header|realm)\b)
         [A-Za-z0-9._~+/=-]{6,})
@@ -46,6 +52,9 @@ _SHAPES = re.compile(
     """,
     re.VERBOSE,
 )
+
+# What each of these shapes has. Most texts have none of it, which is quickly told.
+_MARKS = re.compile(r"[:=_,]|bearer|basic", re.IGNORECASE)
 
 
 class Redactor:
@@ -69,9 +78,12 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """Return ``text`` with every credential replaced by a mask."""
-        # All places are found in the text as it is: masking one credential must not hide a part of another.
         # Letters and digits alone have no shape of a credential: a name or an id is quickly done with.
-        places = sorted([*(() if text.isalnum() else _shaped(text)), *self._kept(text)])
+        shaped = not text.isalnum() and _MARKS.search(text) is not None
+        if not shaped and not (self._known and any(secret in text for secret in self._known)):
+            return text
+        # All places are found in the text as it is: masking one credential must not hide a part of another.
+        places = sorted([*(_shaped(text) if shaped else ()), *self._kept(text)])
         if not places:
             return text
         parts: list[str] = []

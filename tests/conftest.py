@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -26,6 +27,7 @@ import pytest
 import qrmi
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import create_engine, text
 
 # Without the wheel installed, `import qrmi` succeeds as an empty namespace made of our own folder.
 assert hasattr(qrmi, "QuantumResource"), "`import qrmi` does not find the QRMI library: pip install qrmi"
@@ -616,7 +618,7 @@ def run_daemon(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[],
         if daemon.log_file.exists():
             failures = [line[:2000] for line in daemon.log.splitlines() if "Traceback" in line]
             assert not failures, failures[0]
-            for credential in ("qws_", "qwt_", "MUNGE:"):
+            for credential in ("qws_", "qwt_", "qwl_", "qww_", "MUNGE:"):
                 assert credential not in daemon.log
 
     return run
@@ -687,3 +689,58 @@ def write_command(tmp_path: Path) -> WriteCommand:
         return path
 
     return write
+
+
+@pytest.fixture
+def new_database(postgresql: str) -> Callable[[], str]:
+    """Return a function that makes an empty database and returns its URL."""
+
+    def make() -> str:
+        name = f"test_{time.monotonic_ns()}"
+        administrator = create_engine(f"{postgresql}/postgres", isolation_level="AUTOCOMMIT")
+        with administrator.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        administrator.dispose()
+        return f"{postgresql}/{name}"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def postgresql(require_program: Any, free_port: Callable[[], int]) -> Iterator[str]:
+    """A PostgreSQL server on loopback with a data folder of its own; the URL of its administrator."""
+    require_program("psql", package="postgresql")
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    programs = binaries[-1] if binaries else Path(require_program("initdb", package="postgresql")).parent
+    # Not in pytest's folder, which only this user may enter.
+    folder = Path(tempfile.mkdtemp(prefix="qwatch-postgresql-"))
+    user: dict[str, Any] = {}
+    if os.getuid() == 0:
+        shutil.chown(folder, "postgres")
+        user = {"user": "postgres", "group": "postgres", "extra_groups": [], "cwd": folder}
+    data, port = folder / "data", free_port()
+    command = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8"]
+    subprocess.run(command, check=True, capture_output=True, timeout=120, **user)
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [
+                *(programs / "postgres", "-D", data, "-p", str(port), "-F"),
+                *("-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"),
+            ],
+            stdout=log,
+            stderr=log,
+            **user,
+        )
+    try:
+        ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        for _ in range(600):
+            if subprocess.run(ready, check=False, timeout=30).returncode == 0:
+                break
+            assert server.poll() is None, (folder / "log").read_text()
+        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGINT)  # does not wait for clients
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(30)
+        server.kill()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -47,6 +47,7 @@ class ObservedDevice:
         self._rows = PeerJobs(settings, accounts)
         self._finished = FinishedJobs(settings, store, instruments)
         self._changes: list[tuple[str, str, float]] = []
+        self._works = False
 
     @property
     def name(self) -> str:
@@ -71,7 +72,9 @@ class ObservedDevice:
         """
         name, now = self.name, time.time()
         await self._store.write(lambda connection: device_record.load_or_create(connection, name))
-        seconds = await self._store.read(lambda connection: activity.load(connection, name, now))
+        seconds = await self._store.write(
+            lambda connection: activity.resume(connection, name, now, "no observer ran")
+        )
         self.clock = ActivityClock(seconds)
         self.stored_seconds = self.clock.seconds()
         extent = await self._finished.load()
@@ -79,8 +82,6 @@ class ObservedDevice:
         for source in self.sources:
             if source.source.name == "peer_database":
                 self._instruments.add(job_metrics.SUBMITTED, 0, qpu_id=name, job_class=self.settings.job_class)
-        begin = Change(name, "unknown", "the observer starts", now)
-        await self._store.write(lambda connection: activity.record_changes(connection, [begin]))
 
     async def review(self) -> None:
         """Look at what the sources tell now, and attribute the time from now on to it."""
@@ -100,11 +101,9 @@ class ObservedDevice:
             UnavailableError: the store could not serve within ``timeout`` seconds.
         """
         seconds, now = self.clock.seconds(), time.time()
-
-        def work(connection: Connection) -> None:
-            activity.save(connection, self.name, seconds, now)
-
-        await self._store.write(work, timeout=timeout)
+        await self._store.write_together(
+            activity.save, activity.Partition(self.name, seconds, now), timeout=timeout
+        )
         self.stored_seconds = seconds
 
     async def end(self) -> None:
@@ -119,9 +118,12 @@ class ObservedDevice:
         return self.settings.qpu_api is not None or self.settings.qrmi is not None
 
     async def _turn_to(self, new_activity: str, reason: str) -> None:
-        # Those two are in the jobs' own rows.
-        if self.clock.turn_to(new_activity) and new_activity not in ("dispatch", "execute"):
-            self._changes.append((new_activity, reason, time.time()))
+        if self.clock.turn_to(new_activity):
+            works = new_activity in activity.WORKING
+            # Those two follow each other and are in the jobs' own rows: only the first is a row here.
+            if not (works and self._works):
+                self._changes.append((new_activity, reason, time.time()))
+            self._works = works
         if not self._changes:
             return
         changes, self._changes = self._changes, []

@@ -266,7 +266,11 @@ def _configuration(
             "default_job_class": "development",
         },
         "store": {"url": f"sqlite:///{directory / 'qwatch.db'}"},
-        "metrics": {"port": plan.metrics_port, "disabled_collectors": disabled},
+        "metrics": {
+            "port": plan.metrics_port,
+            "disabled_collectors": disabled,
+            "alertmanager_url": plan.url("Alertmanager") if plan.has(Engine.ALERTMANAGER) else None,
+        },
         "telemetry": telemetry,
         "devices": [
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +19,15 @@ from ...telemetry.instruments import Instruments
 from ..errors import SchedulerError, UnavailableError
 from ..scheduler import Scheduler
 from ..session_summaries import SessionSummaries
-from . import admin_routes, device_routes, job_routes, session_routes, summary_routes, usage_routes
+from . import (
+    admin_routes,
+    device_routes,
+    job_routes,
+    ledger_routes,
+    session_routes,
+    summary_routes,
+    usage_routes,
+)
 from .identity import Authenticator
 from .local_authentication import LocalAuthenticator
 from .messages import ErrorReply
@@ -27,6 +36,7 @@ from .request_limits import BodyLimit, RateLimit
 
 _logger = logging.getLogger(__name__)
 
+_EVENTS = b"text/event-stream; charset=utf-8"
 PREFIXES = ("", "/devices/{device}", "/devices/{device}/classes/{job_class}")
 _ERRORS: dict[int | str, dict[str, type[ErrorReply]]] = {
     code: {"model": ErrorReply} for code in (401, 403, 404, 409, 413, 422, 503)
@@ -40,8 +50,16 @@ def authenticator_for(scheduler: Scheduler) -> Authenticator:
     return MungeAuthenticator(scheduler.api, scheduler.store, scheduler.run_time)
 
 
-def create_api(scheduler: Scheduler, authenticator: Authenticator, admin_socket: Path | None = None) -> ASGIApp:
-    """Return the job API as an ASGI application; ``admin_socket`` is where administrators find theirs."""
+def create_api(
+    scheduler: Scheduler,
+    authenticator: Authenticator,
+    admin_socket: Path | None = None,
+    around: Callable[[ASGIApp], ASGIApp] = lambda application: application,
+) -> ASGIApp:
+    """Return the job API as an ASGI application; ``admin_socket`` is where administrators find theirs.
+
+    ``around`` puts something before it that is measured as it is: the live views.
+    """
     application = _application(
         scheduler, authenticator, "Second-level scheduling of QPUs behind the site's resource manager."
     )
@@ -57,13 +75,15 @@ def create_api(scheduler: Scheduler, authenticator: Authenticator, admin_socket:
     application.state.long_reads = asyncio.Semaphore(1)
     application.include_router(usage_routes.router)
     application.include_router(admin_routes.router)
-    return _measured(application, scheduler)
+    application.include_router(ledger_routes.router)
+    return _measured(around(application), scheduler)
 
 
 def create_admin_api(scheduler: Scheduler, authenticator: Authenticator) -> ASGIApp:
     """Return the API of the Unix socket, which is for administration alone."""
     application = _application(scheduler, authenticator, "Administration of the devices.")
     application.include_router(admin_routes.router)
+    application.include_router(ledger_routes.router)
     return _measured(application, scheduler)
 
 
@@ -78,13 +98,13 @@ def _application(scheduler: Scheduler, authenticator: Authenticator, description
     )
     application.state.scheduler = scheduler
     application.state.authenticator = authenticator
-    application.add_exception_handler(SchedulerError, _scheduler_error)
+    application.add_exception_handler(SchedulerError, scheduler_error)
     application.add_exception_handler(RequestValidationError, _invalid)
-    application.add_exception_handler(Exception, _unexpected)
+    application.add_exception_handler(Exception, unexpected)
     return application
 
 
-def _measured(application: FastAPI, scheduler: Scheduler) -> ASGIApp:
+def _measured(application: ASGIApp, scheduler: Scheduler) -> ASGIApp:
     return RequestMeasurement(BodyLimit(application, scheduler.api.max_body_bytes), scheduler.instruments)
 
 
@@ -101,12 +121,14 @@ class RequestMeasurement:
             await self._application(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
+        status, streams_since = 500, None
 
         async def noted(message: Message) -> None:
-            nonlocal status
+            nonlocal status, streams_since
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if (b"content-type", _EVENTS) in message["headers"]:
+                    streams_since = time.perf_counter()
             await send(message)
 
         try:
@@ -115,14 +137,16 @@ class RequestMeasurement:
             route = getattr(scope.get("route"), "path", "none")
             self._instruments.observe(
                 own_metrics.HTTP_DURATION,
-                time.perf_counter() - started,
+                # A stream is answered when it begins; how long somebody watches says nothing of the API.
+                (streams_since or time.perf_counter()) - started,
                 route=route,
                 method=scope["method"],
                 status=f"{status // 100}xx",
             )
 
 
-async def _scheduler_error(_request: Request, error: Exception) -> JSONResponse:
+async def scheduler_error(_request: Request, error: Exception) -> JSONResponse:
+    """Answer with the one line of the error."""
     assert isinstance(error, SchedulerError)
     headers = {"retry-after": str(error.retry_after)} if isinstance(error, UnavailableError) else None
     return JSONResponse({"detail": str(error)}, status_code=error.status, headers=headers)
@@ -135,7 +159,8 @@ async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": f"{where}: {found['msg']}"}, status_code=422)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Log what nobody expected, and answer that it was."""
     route = getattr(request.scope.get("route"), "path", request.url.path)
     _logger.error("a request failed", exc_info=error, extra={log_fields.ROUTE: route})
     return JSONResponse({"detail": "an internal error; it was logged"}, status_code=500)

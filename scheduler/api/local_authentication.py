@@ -42,7 +42,7 @@ class LocalAuthenticator:
             raise AuthenticationError(
                 "auth: local answers on loopback only, and to the networks of api.local_token_hosts"
             )
-        if not _names_loopback(proof.host_header):
+        if not names_loopback(proof.host_header):
             raise AuthenticationError(
                 f"auth: local does not answer for the host name {proof.host_header!r}; use localhost"
             )
@@ -68,7 +68,7 @@ class LocalAuthenticator:
         return address in LOOPBACK or peer == "::1" or any(address in network for network in self._networks)
 
 
-def _names_loopback(host_header: str) -> bool:
+def names_loopback(host_header: str) -> bool:
     """Whether a Host header names this host by ``localhost`` or by a loopback address, with or without port."""
     try:
         host = urlsplit(f"//{host_header}").hostname or ""

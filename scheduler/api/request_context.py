@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, cast, get_args
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from ..device import Device
 from ..errors import NotFoundError, PermissionDeniedError
@@ -42,18 +43,7 @@ async def job_class_of(request: Request) -> str | None:
 async def identity_of(request: Request) -> Identity:
     """Return who sends the request; 401 if that is not proven, 403 if that user is not authorised."""
     authenticator = cast(Authenticator, request.app.state.authenticator)
-    headers = request.headers
-    return await authenticator.identify(
-        Proof(
-            peer=peer_of(request),
-            host_header=headers.get("host", ""),
-            munge=headers.get("x-munge-cred"),
-            authorization=headers.get("authorization"),
-            changes=request.method in _CHANGING,
-            # Set by the server of the Unix socket, never by what a request holds.
-            peer_uid=request.scope.get("state", {}).get(PEER_UID),
-        )
-    )
+    return await authenticator.identify(proof_of(request))
 
 
 async def user_of(identity: Annotated[Identity, Depends(identity_of)]) -> Identity:
@@ -95,7 +85,21 @@ async def submission_of(request: Request) -> Submission:
     )
 
 
-def peer_of(request: Request) -> str:
+def proof_of(request: HTTPConnection) -> Proof:
+    """Return what the request brings along to prove its sender."""
+    headers = request.headers
+    return Proof(
+        peer=peer_of(request),
+        host_header=headers.get("host", ""),
+        munge=headers.get("x-munge-cred"),
+        authorization=headers.get("authorization"),
+        changes=request.scope["method"] in _CHANGING,
+        # Set by the server of the Unix socket, never by what a request holds.
+        peer_uid=request.scope.get("state", {}).get(PEER_UID),
+    )
+
+
+def peer_of(request: HTTPConnection) -> str:
     """Return the address that the request comes from."""
     if request.client is None:
         return "127.0.0.1"

@@ -84,7 +84,6 @@ async def usage(
         end=last,
         now=now,
         zone=_zone(zone_name),
-        lookback=_lookback(scheduler),
         by=by,
         qpu_id=device,
     )
@@ -110,7 +109,7 @@ async def sessions(
         uses = await _read(
             request,
             scheduler,
-            lambda connection: of_slurm_job(connection, subject, slurm_job, now, _lookback(scheduler)),
+            lambda connection: of_slurm_job(connection, subject, slurm_job),
         )
         older = [use for use in uses if before is None or use.session.id < before]
         found = older[:limit]
@@ -193,8 +192,3 @@ def _zone(name: str) -> tzinfo:
         raise InvalidRequestError(
             f"timezone: {name!r} is neither a zone such as Europe/Paris nor an offset such as +01:00"
         ) from None
-
-
-def _lookback(scheduler: Scheduler) -> float:
-    """Return the seconds after which a session without work is ended, or a usual length if none is."""
-    return scheduler.api.session_idle_timeout or _USUAL_SECONDS

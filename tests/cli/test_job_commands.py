@@ -184,7 +184,7 @@ def test_a_usage_error_is_exit_code_two_and_names_the_help(qwatch: Run, argument
 
 def test_help_and_version_are_exit_code_zero(qwatch: Run) -> None:
     assert said(qwatch("--version")).startswith("qwatch ")
-    for verb in ("up", "serve", "emulate", "run", "submit", "jobs", "job", "cancel", "doctor"):
+    for verb in ("up", "serve", "emulate", "run", "submit", "jobs", "job", "cancel", "top", "doctor"):
         assert verb in said(qwatch("--help"))
     assert "--shots" in said(qwatch("submit", "--help"))
 

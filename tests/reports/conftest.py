@@ -14,9 +14,12 @@ from qwatch.reports.html import render_html
 from .synthetic_report import a_month
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(require_program: Callable[..., Path]) -> Iterator[Any]:
-    """The system's Chromium, driven by Playwright."""
+    """The system's Chromium, driven by Playwright.
+
+    Of one module: as long as Playwright runs, so does its event loop, and ``asyncio.run`` fails elsewhere.
+    """
     from playwright.sync_api import sync_playwright
 
     program = require_program("chromium", package="chromium")

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from qwatch.reports.key_figures import utilization
@@ -602,4 +602,54 @@ def nothing_known() -> Report:
         top_users=Breakdown(by="user", groups=[group], others=None, count=1),
         trends=[Trend(name="utilization", unit="ratio", now=None, before=None)],
         statements=[],
+    )
+
+
+def a_year() -> Report:
+    """Return the report of a year, with more measurements than a plot can show."""
+    month = a_month(1)
+    device = month.devices[0]
+    first = date(2026, 1, 1)
+    days = [
+        replace(device.days[number % 31], date=str(first + timedelta(days=number))) for number in range(365)
+    ]
+    chance = random.Random(5)
+    points = [
+        QualityPoint(at=at(2026, 1, 1, 2 * number), value=0.95 + 0.01 * chance.random(), uncertainty=0.004)
+        for number in range(4380)
+    ]
+    return replace(
+        month,
+        period=replace(PERIOD, begin=at(2026, 1, 1), end=at(2027, 1, 1), label="2026"),
+        devices=[replace(device, days=days, quality=[replace(device.quality[0], points=points, count=4380)])],
+    )
+
+
+def a_day_of_25_hours() -> Report:
+    """Return the report of the day on which clocks go back."""
+    month = a_month(1)
+    device = month.devices[0]
+    period = replace(PERIOD, begin=at(2026, 10, 25), end=at(2026, 10, 26), label="25 October 2026")
+    series = [
+        replace(item, points=[point for point in item.points if period.begin <= point.at < period.end])
+        for item in device.quality
+    ]
+    heatmap = [*([[None] * 24] * 6), device.heatmap[6]]
+    return replace(
+        month,
+        period=period,
+        devices=[replace(device, days=device.days[24:25], heatmap=heatmap, quality=series)],
+    )
+
+
+def with_long_names() -> Report:
+    """Return the month with a device, an account and a class whose names are too long for a plot."""
+    month, name = a_month(), "A-VERY-LONG-NAME-AS-PROJECTS-OF-THE-EUROPEAN-UNION-HAVE"
+    accounts = month.top_accounts
+    return replace(
+        month,
+        devices=[replace(month.devices[0], qpu_id=name), *month.devices[1:]],
+        coverage=[replace(month.coverage[0], qpu_id=name), *month.coverage[1:]],
+        classes=[replace(month.classes[0], job_class=name), *month.classes[1:]],
+        top_accounts=replace(accounts, groups=[replace(accounts.groups[0], name=name), *accounts.groups[1:]]),
     )

@@ -75,3 +75,16 @@ def test_every_number_has_a_short_text(value: float, unit: str) -> None:
     assert any(character.isdigit() for character in shown)
     assert len(shown) < 32
     assert "-" not in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "whole", "shown"),
+    [
+        (41.2, 173.0, "41.200 s"),
+        (41.2, 5000.0, "0:00:41.2"),
+        (3599.97, 5000.0, "1:00:00.0"),
+        (-0.5, 60.0, "−0.500 s"),
+    ],
+)
+def test_times_of_one_timeline_have_one_form(seconds: float, whole: float, shown: str) -> None:
+    assert number_format.offset(seconds, whole).replace(SPACE, " ") == shown

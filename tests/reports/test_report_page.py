@@ -16,7 +16,14 @@ from qwatch.reports.html import render_html
 from qwatch.reports.model import Report
 
 from .page_checks import OVERLAPS, STRUCTURE, focused_by_keys, least_contrast
-from .synthetic_report import a_month, an_empty_report, nothing_known
+from .synthetic_report import (
+    a_day_of_25_hours,
+    a_month,
+    a_year,
+    an_empty_report,
+    nothing_known,
+    with_long_names,
+)
 
 HOSTILE = "</style></title><script>alert(1)</script><img src=x onerror=alert(2)>\"'\\$x$#010005{{7*7}}"
 SIZES = {"light": (1200, "light"), "dark": (1200, "dark"), "narrow": (320, "light")}
@@ -101,6 +108,8 @@ def test_what_is_not_known_is_said_and_never_drawn(
     assert page.evaluate(STRUCTURE) == []
     assert page.locator("svg").count() == 0
     assert page.locator("#summary .not-known").count() >= 3
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
     text = page.locator("body").inner_text()
     assert re.findall(r"\b(None|nan|inf)\b", text) == []
 
@@ -146,6 +155,16 @@ def test_a_large_report_stays_small_and_whole(shown: Callable[..., Any]) -> None
     assert page.evaluate("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == html.count(
         ' id="'
     )
+
+
+@pytest.mark.parametrize("made", [a_year, a_day_of_25_hours, with_long_names])
+def test_plots_of_unusual_reports_keep_their_texts_apart(
+    made: Callable[[], Report], shown: Callable[..., Any], artefacts: Path
+) -> None:
+    page = shown(render_html(made()), viewport={"width": 1200, "height": 900})
+    page.screenshot(path=artefacts / f"report-{made.__name__}.png", full_page=True)
+    assert page.evaluate(OVERLAPS) == []
+    assert page.evaluate(STRUCTURE) == []
 
 
 def test_matplotlib_is_loaded_only_to_render() -> None:

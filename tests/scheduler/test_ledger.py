@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, create_engine, select
+from sqlalchemy import Connection, create_engine, insert, select
 
 from qwatch.scheduler import jobs, ledger, schema, sessions
 from qwatch.scheduler.jobs import JobEnd, JobState, NewJob
 from qwatch.scheduler.ledger import LedgerJob, QualitySample
 from qwatch.scheduler.sessions import NewSession
-from qwatch.scheduler.tables import ledger_jobs, ledger_quality
+from qwatch.scheduler.tables import devices, ledger_jobs, ledger_quality, ledger_slurm_jobs
 from qwatch.telemetry import device_metrics
 
 OF_ANOTHER_SCHEDULER = LedgerJob(
@@ -69,6 +69,29 @@ def test_a_job_that_ends_is_in_it_with_what_it_used(connection: Connection, job:
     )
     assert (row.qpu_id, row.job_class, row.state, row.shots_executed) == ("EMU", "test", "DONE", 50)
     assert (row.created_at, row.started_at, row.ended_at, row.busy_seconds) == (101.0, 103.0, 112.0, 7.5)
+
+
+def test_a_job_has_the_cluster_that_slurm_told_by_then(connection: Connection, job: int) -> None:
+    told = {"slurm_job_id": "815", "cluster": "meluxina", "partition": "quantum", "seen_at": 102.0}
+    connection.execute(insert(ledger_slurm_jobs).values(**told))
+    jobs.finish(connection, job, JobEnd(JobState.CANCELED, "user", None, 112.0))
+    assert connection.execute(select(ledger_jobs.c.cluster)).scalars().all() == ["meluxina"]
+
+
+def test_the_sources_of_the_ledger_and_a_job_by_its_number(connection: Connection, job: int) -> None:
+    assert ledger.sources(connection) == []
+    jobs.finish(connection, job, JobEnd(JobState.CANCELED, "user", None, 112.0))
+    ledger.append_jobs(connection, [replace(OF_ANOTHER_SCHEDULER, job=str(job)), OF_ANOTHER_SCHEDULER])
+    connection.execute(insert(devices), [{"qpu_id": "EMU"}, {"qpu_id": "FRESNEL"}])
+    assert ledger.sources(connection) == ["qwatch", "warden"]
+    own, other = ledger.find_job(connection, str(job)), ledger.find_job(connection, "17")
+    assert own is not None
+    assert other is not None
+    assert (own.source, other.source) == ("qwatch", "warden")
+    of_the_device = ledger.find_job(connection, str(job), "FRESNEL")
+    assert of_the_device is not None
+    assert of_the_device.source == "warden"
+    assert ledger.find_job(connection, "18") is None
 
 
 def test_a_job_that_is_ended_twice_is_in_it_once(connection: Connection, job: int) -> None:

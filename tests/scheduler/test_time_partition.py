@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 
 from qwatch.scheduler import activity, device_record, tables
-from qwatch.scheduler.activity import ActivityClock
+from qwatch.scheduler.activity import ActivityClock, Partition
 from qwatch.telemetry.labels import ACTIVITIES
 
 steps = st.floats(min_value=0, max_value=1e6, allow_nan=False)
@@ -87,7 +87,7 @@ def test_a_restart_adds_the_time_without_a_daemon_to_unknown(
 ) -> None:
     device_record.load_or_create(database, "EMU")
     whole = dict.fromkeys(ACTIVITIES, 0.0) | stored
-    activity.save(database, "EMU", whole, 5e6)
+    activity.save(database, [Partition("EMU", whole, 5e6)])
     loaded = activity.load(database, "EMU", 5e6 + gap)
     expected = whole | {"unknown": whole["unknown"] + max(gap, 0.0)}
     assert loaded == pytest.approx(expected, abs=1e-6)
@@ -100,3 +100,13 @@ def test_a_restart_adds_the_time_without_a_daemon_to_unknown(
 def test_a_device_that_was_never_seen_begins_at_zero(database: Connection) -> None:
     device_record.load_or_create(database, "NEW")
     assert sum(activity.load(database, "NEW", 1e9).values()) == 0
+
+
+def test_devices_that_are_stored_together_keep_their_own_time(database: Connection) -> None:
+    for name in ("ONE", "TWO"):
+        device_record.load_or_create(database, name)
+    none = dict.fromkeys(ACTIVITIES, 0.0)
+    partitions = [("ONE", 1.0, 5.0), ("TWO", 2.0, 6.0), ("ONE", 3.0, 7.0)]
+    activity.save(database, [Partition(name, none | {"idle": spent}, at) for name, spent, at in partitions])
+    assert activity.load(database, "ONE", 7.0) == none | {"idle": 3.0}
+    assert activity.load(database, "TWO", 8.0) == none | {"idle": 2.0, "unknown": 2.0}

@@ -125,7 +125,7 @@ def write(connection: Connection, life: Life) -> int:
 
 
 def ask(by: UsageKey | None = None, **more: Any) -> UsageQuestion:
-    asked = UsageQuestion(uid=ADA, begin=BEGIN, end=END, now=END, zone=PARIS, lookback=7 * DAY, by=by)
+    asked = UsageQuestion(uid=ADA, begin=BEGIN, end=END, now=END, zone=PARIS, by=by)
     return replace(asked, **more)
 
 

@@ -164,6 +164,8 @@ def test_text_about_credentials_is_unchanged(text: str) -> None:
         ('{"password": "a b\\"c", "n": 1}', '{"password": "[redacted]", "n": 1}'),
         ("IQM_TOKEN=abc next=1", "IQM_TOKEN=[redacted] next=1"),
         ("sid qws_abcdefghij.", "sid [redacted]."),
+        ("at http://host/web/enter#qwl_abcdefghij and", "at http://host/web/enter#[redacted] and"),
+        ("cookie: qwatch=qww_abcdefghij; Path=/", "cookie: qwatch=[redacted]; Path=/"),
     ],
 )
 def test_what_is_left_stays_readable(text: str, expected: str) -> None:

@@ -1,4 +1,4 @@
-"""Corrections of the ledger, what Slurm told of its jobs, and an index of the jobs that wait."""
+"""Corrections of the ledger, what Slurm told of its jobs, indexes of waiting jobs and of a user's rows."""
 
 from __future__ import annotations
 
@@ -45,9 +45,13 @@ def upgrade() -> None:
         sqlite_where=_UNFINISHED,
         postgresql_where=_UNFINISHED,
     )
+    op.create_index("ledger_jobs_of_user", "ledger_jobs", ["uid", "ended_at"])
+    op.create_index("sessions_of_user", "sessions", ["uid", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("sessions_of_user", "sessions")
+    op.drop_index("ledger_jobs_of_user", "ledger_jobs")
     op.drop_index("jobs_waiting", "jobs")
     op.drop_table("ledger_slurm_jobs")
     op.drop_index("ledger_corrections_by_time", "ledger_corrections")

@@ -8,9 +8,12 @@ import time
 from typing import Any
 
 import pytest
+from loki_logger_handler.stream import Stream
+from loki_logger_handler.streams import Streams
 from opentelemetry.sdk.trace import TracerProvider
 
 from qwatch.exporters import loki as loki_module
+from qwatch.exporters.loki_lines import EntryEncoder, LineFormatter, payload
 
 TOKEN = "qws_0123456789abcdef"
 
@@ -125,3 +128,33 @@ def test_base_address_and_full_address_both_work(loki: Any, logs: Any, suffix: s
     item.logger.info("one")
     assert item.handler.flush(30)
     assert loki.messages == ["one"]
+
+
+def test_a_push_is_what_the_library_makes_of_the_same_lines() -> None:
+    formatter, identity = LineFormatter("qwatch-test"), {"host_name": 'node "1"', "service_version": "0.1.0"}
+    encoder = EntryEncoder(identity)
+    entries, streams = [], Streams()
+    for number, level in enumerate(("INFO", "ERROR", "INFO")):
+        record = logging.makeLogRecord({"name": "a", "msg": f'"{number}"\n\t\\ é \x00 ☃', "levelname": level})
+        record.job, record.reason = number, 'x "y"'
+        if level == "ERROR":
+            record.exc_info = (RuntimeError, RuntimeError("no"), None)
+        line = formatter.format(record)
+        entries.append(encoder.encode(line))
+        stream = next((one for one in streams.streams if one.stream == line.labels), None)
+        if stream is None:
+            streams.add_stream(stream := Stream(line.labels, identity))
+        stream.append_value(line.line, line.loki_metadata)
+    made = json.loads(streams.serialize())["streams"]
+    # The library also sends two of its settings, which Loki does not know.
+    expected = [{"stream": stream["stream"], "values": stream["values"]} for stream in made]
+    assert json.loads(payload(entries)) == {"streams": expected}
+
+
+def test_a_name_that_is_not_utf_8_costs_no_line(loki: Any, logs: Any) -> None:
+    item = logs(loki.url)
+    item.logger.info("file %s", b"\xff".decode(errors="surrogateescape"), extra={"user": "\udcff"})
+    item.logger.info("after")
+    assert item.handler.flush(30)
+    assert loki.messages[1:] == ["after"]
+    assert not item.dropped
