@@ -65,10 +65,12 @@ def existing(url: str) -> Path:
     """
     path = path_of(url)
     if not path.is_file():
-        raise ConfigurationError(
-            f"store {path}: there is none; a relative store.url means the daemon's working directory: "
-            "run this there (cd /var/lib/qwatch), or name the store with --store"
+        hint = (
+            "; a relative store.url means the daemon's working directory: run this there (cd /var/lib/qwatch)"
+            if not Path(str(parsed(url).database)).is_absolute()
+            else ""
         )
+        raise ConfigurationError(f"store {path}: there is none{hint}")
     return path
 
 
