@@ -162,7 +162,7 @@ def _alerts(picture: Picture, level: int) -> None:
     shown = [device.name for device in picture.shown]
     alerts = [item for item in snapshot.alerts or () if item.device is None or item.device in shown]
     if not alerts:
-        told = "none" if snapshot.alerts is not None else "not known: no Alertmanager is configured"
+        told = "none" if snapshot.alerts is not None else "not known yet, or no Alertmanager is configured"
         if snapshot.all_jobs is not None and not snapshot.alerts_error and level < 2:
             picture.lines.append(styled(f"  alerts     {told}", "dim"))
         return

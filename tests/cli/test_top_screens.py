@@ -21,7 +21,7 @@ from qwatch.cli.top.words import clock_in, length, share, until
 
 from .top_pictures import NOW, emulator, fresnel, moment, of_administrator, of_user, told, waiting
 
-SCREENS = Path(__file__).parent / "screens"
+SCREENS = Path(__file__).parent / "screens" / "top"
 LINK = Link("qpu.example:8006")
 LOST = Link(
     "qpu.example:8006",
@@ -88,7 +88,7 @@ def test_every_approved_screen_is_drawn() -> None:
 
 def test_the_documented_picture_is_the_screen() -> None:
     shown = (SCREENS / "administrator-picked-120x40.txt").read_text(encoding="utf-8")
-    documented = (SCREENS.parents[2] / "docs" / "top.md").read_text(encoding="utf-8")
+    documented = (SCREENS.parents[3] / "docs" / "top.md").read_text(encoding="utf-8")
     assert re.sub("\n{3,}", "\n\n", shown) in documented
 
 

@@ -21,7 +21,7 @@ from qwatch.cli.sessions import print_session, print_sessions
 from qwatch.cli.time_strip import strip
 from qwatch.cli.usage import print_usage
 
-SCREENS = Path(__file__).parent / "screens"
+SCREENS = Path(__file__).parent / "screens" / "usage"
 WAIT = {"count": 131, "mean": 31.2, "p50": 0.0071, "p90": 74.0, "p99": 5400.0, "longest": 90_000.0}
 RUN = {"count": 131, "mean": 61.0, "p50": 60.2, "p90": 120.0, "p99": 300.0, "longest": 310.4}
 NOTHING: dict[str, Any] = {
