@@ -8,7 +8,7 @@ PACKAGES := alerts cli collectors compose daemon dashboards emulator examples ex
 
 .DEFAULT_GOAL := help
 .PHONY: help up test test-long bench lint format dashboards alerts metrics-reference configuration-reference
-.PHONY: system-packages engines clean
+.PHONY: system-packages engines wheelhouse clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ system-packages: ## the Debian packages that the tests use (installed when root,
 
 engines: ## where Go is, the Collector and docker compose for the tests, into build/engines
 	@sh tests/engines.sh
+
+wheelhouse: $(BIN)/python ## an archive in dist/ that installs with no network (ARGS="--extras up")
+	@$(BIN)/python -m pip install -q --upgrade 'pip>=23.1'
+	@$(BIN)/python compose/wheelhouse/build.py $(ARGS)
 
 clean: ## remove what was installed and built
 	rm -rf $(VENV) .editable build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -65,6 +65,7 @@ setup(
             "*.service",
             "*.conf",
             "*.example",
+            "*.sh",
         ]
     },
 )

@@ -170,13 +170,24 @@ def list_sessions(
 @sessions.command("revoke")
 def revoke_session(
     context: typer.Context,
-    number: Annotated[int, typer.Argument(metavar="SESSION", help="its number in the list")],
+    number: Annotated[int | None, typer.Argument(metavar="[SESSION]", help="its number in the list")] = None,
+    slurm_job: Annotated[
+        str | None,
+        typer.Option("--slurm-job", metavar="N", help="every session that this Slurm job holds, if any"),
+    ] = None,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Revoke anybody's session; what it queued still runs."""
-    found = _call(context, "POST", f"/admin/sessions/{number}/revoke", json={"reason": reason})
-    _print(found, as_json, admin_output.revoked)
+    if (number is None) == (slurm_job is None):
+        raise typer.BadParameter("give either the session's number or --slurm-job N", param_hint="SESSION")
+    numbers = [number]
+    if slurm_job is not None:
+        held = _call(context, "GET", "/admin/sessions", params={})["sessions"]
+        numbers = [item["id"] for item in held if item["slurm_job_id"] == slurm_job]
+    for each in numbers:
+        found = _call(context, "POST", f"/admin/sessions/{each}/revoke", json={"reason": reason})
+        _print(found, as_json, admin_output.revoked)
 
 
 @users.command("list")

@@ -76,7 +76,7 @@ def check(
     """Tell what is wrong with a configuration: exit code 0 (nothing), 1 (something) or 2 (no such file)."""
     from ..daemon.configuration_file.check import check as check_file
 
-    path = _existing(file)
+    path = existing(file)
     findings = check_file(path, None if role is None else _role(role), offline=offline)
     errors = sum(item.level == "error" for item in findings)
     if as_json:
@@ -99,7 +99,7 @@ def show(
     from ..daemon.configuration_file.document import read_document
     from ..daemon.configuration_file.origins import entries
 
-    document = read_document(_existing(file))
+    document = read_document(existing(file))
     found = [
         entry
         for entry in entries(configuration_of(document), document, os.environ)
@@ -125,7 +125,12 @@ def _role(word: str) -> Role:
     raise typer.BadParameter(f"{word!r} is not a role; there are 'all' and 'observer'", param_hint="--role")
 
 
-def _existing(file: Path | None) -> Path:
+def existing(file: Path | None) -> Path:
+    """Return the configuration that is meant: ``file``, or the one in a usual place.
+
+    Raises:
+        typer.BadParameter: it is not there.
+    """
     if file is not None:
         if not file.exists():
             raise typer.BadParameter(f"{file} does not exist; write one with: qwatch config init --out {file}")

@@ -14,6 +14,7 @@ from .admin import application as administration
 from .config import application as configuration
 from .ledger import application as ledger
 from .parts_installed import needs as _needs
+from .store import application as store
 
 if TYPE_CHECKING:
     from .periods import Period
@@ -33,6 +34,7 @@ administration.add_typer(admin_ledger.person, name="person")
 application.add_typer(administration, name="admin")
 application.add_typer(ledger, name="ledger")
 application.add_typer(configuration, name="config")
+application.add_typer(store, name="store")
 
 QpuOption = Annotated[
     str | None, typer.Option("--qpu", metavar="NAME", help="the QPU; 'emulator' is one in this process")

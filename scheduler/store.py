@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,8 @@ _RETRY_SECONDS = 0.1
 _STOP_SECONDS = 2.0
 _COMPANY_SECONDS = 0.01
 _READERS = 4
+_OLDEST_SQLITE = (3, 35)
+"""The first with RETURNING and DROP COLUMN."""
 
 Together = Callable[[Connection, Sequence[I]], Sequence[T | Exception]]
 """Writes items and returns for each its value, or why it was refused (and nothing was written of it)."""
@@ -248,6 +251,11 @@ def _engine(url: str) -> Engine:
         return create_engine(parsed, pool_size=_READERS + 1, pool_pre_ping=True)
     if parsed.database in (None, "", ":memory:"):
         raise ConfigurationError("store.url: a store in memory is not durable; name a file")
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise ConfigurationError(
+            f"store.url: Python's SQLite is {sqlite3.sqlite_version}, and qwatch needs 3.35 or newer; "
+            "install it with a Python that brings one (docs/machine-room.md), or keep the store on PostgreSQL"
+        )
     engine = create_engine(
         parsed,
         poolclass=QueuePool,

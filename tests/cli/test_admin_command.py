@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,37 @@ def test_sessions_are_listed_and_revoked_by_number(run: Run, daemon: Any) -> Non
     assert "no session is held" in run("sessions", "list")
 
 
+def test_what_a_slurm_job_left_over_is_revoked_by_slurms_epilog(
+    run: Run, daemon: Any, environment_in: Any, tmp_path: Path
+) -> None:
+    for slurm_job in ("4711", "4711", "47"):
+        daemon.acquire(slurm_job=slurm_job)
+    script = Path(__file__).parents[2] / "compose" / "slurm" / "epilog-slurmctld.sh"
+    log = tmp_path / "epilog.log"
+    environment = environment_in(
+        tmp_path,
+        QWATCH=str(Path(sys.executable).with_name("qwatch")),
+        QWATCH_ADMIN_SOCKET=str(daemon.directory / "admin.sock"),
+        QWATCH_EPILOG_LOG=str(log),
+    )
+    for slurm_job in ("4711", "4711", "0815"):
+        command = subprocess.run(
+            ["sh", script], env=environment | {"SLURM_JOB_ID": slurm_job}, capture_output=True, check=False
+        )
+        assert (command.returncode, command.stdout, command.stderr) == (0, b"", b"")
+    assert len(log.read_text().splitlines()) == 2, "what had nothing to do says nothing"
+    (held,) = run("sessions", "list", "--json")["sessions"]
+    assert held["slurm_job_id"] == "47"
+    assert last_act(run)[1] == "its Slurm job has ended"
+    run("sessions", "revoke", "--slurm-job", "47")
+    daemon.stop()
+    environment["SLURM_JOB_ID"] = "48"
+    command = subprocess.run(["sh", script], env=environment, capture_output=True, check=False)
+    assert command.returncode == 0, "a daemon that is down is no matter of Slurm's"
+    assert "qwatch: " in log.read_text().splitlines()[-1]
+    daemon.start()
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -106,6 +139,7 @@ def test_sessions_are_listed_and_revoked_by_number(run: Run, daemon: Any) -> Non
         (("users", "set", "--all", "ada"), "name the users, or give --all"),
         (("job-class", "test", "--reset"), "not both"),
         (("cancel", "seven"), "valid integer"),
+        (("sessions", "revoke"), "give either the session's number or --slurm-job N"),
     ],
 )
 def test_a_mistake_in_the_words_is_a_usage_error(words: tuple[str, ...], line: str) -> None:

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_qwatch_is_a_namespace_of_all_rooms():
 
 
 @pytest.fixture(scope="module")
-def wheel_paths(tmp_path_factory):
+def built_wheel(tmp_path_factory):
     source = tmp_path_factory.mktemp("source") / "qwatch"
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
@@ -67,8 +68,59 @@ def wheel_paths(tmp_path_factory):
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(out), str(source)], check=True
     )
-    with zipfile.ZipFile(next(out.glob("*.whl"))) as wheel:
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def wheel_paths(built_wheel):
+    with zipfile.ZipFile(built_wheel) as wheel:
         return wheel.namelist()
+
+
+def test_the_wheel_installs_into_an_empty_environment_and_every_room_is_imported_from_there(
+    built_wheel, tmp_path
+):
+    environment = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    python = environment / "bin" / "python"
+    install = ["--no-index", "--no-deps", "--disable-pip-version-check", built_wheel]
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "-q", *install], check=True)
+    code = """
+import importlib, sys
+from pathlib import Path
+import qwatch
+assert list(qwatch.__path__) == [sys.argv[1]], list(qwatch.__path__)
+left_out = ("qwatch.scheduler.migrations", "qwatch.examples")
+for room in Path(sys.argv[1]).iterdir():
+    for file in room.rglob("*.py"):
+        name = ".".join(("qwatch", *file.relative_to(sys.argv[1]).with_suffix("").parts))
+        if not name.startswith(left_out) and not name.endswith("__init__"):
+            importlib.import_module(name)
+print(*sorted({name.split(".")[1] for name in sys.modules if name.startswith("qwatch.")}))
+"""
+    [place] = environment.glob("lib/python*/site-packages/qwatch")
+    # What it needs comes from this environment; the .pth files there, which lead to our folder, are not read.
+    needed = sysconfig.get_paths()["purelib"]
+    ran = subprocess.run(
+        [python, "-c", code, place],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": needed},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split() == [room for room in ROOMS if room != "examples"]
+    help_text = subprocess.run(
+        [environment / "bin" / "qwatch", "store", "--help"],
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": needed},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "backup" in help_text
 
 
 def test_every_path_of_the_wheel_starts_with_qwatch(wheel_paths):
