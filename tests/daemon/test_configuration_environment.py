@@ -48,7 +48,7 @@ def candidates(key: Key) -> Iterator[Any]:
         yield from ([7], ["10.0.0.0/8"], ["other"], {"test": 0.5}, {"X-Scope": "north"})
     for part in (key.field.annotation, *get_args(key.field.annotation)):
         yield from (value for value in get_args(part) if isinstance(value, str) and value != default)
-    yield from (0.5, 7, "/somewhere", "Europe/Paris", "http://host:4318", "other")
+    yield from (0.5, 7, "/somewhere", "Europe/Paris", "http://host:4318", "other", "X-Other")
 
 
 def read(configuration: Configuration, key: Key) -> Any:
@@ -66,6 +66,7 @@ def test_its_variable_sets_it_over_the_file(key: Key, monkeypatch: pytest.Monkey
     beside = {
         "telemetry.loki_user": ("QWATCH_TELEMETRY__LOKI_PASSWORD", "x"),
         "telemetry.loki_password": ("QWATCH_TELEMETRY__LOKI_USER", "x"),
+        "api.proxy_user_header": ("QWATCH_API__PROXY_HOSTS", '["10.0.0.0/8"]'),
         "telemetry.logs": ("QWATCH_TELEMETRY__OTLP_ENDPOINT", "http://a:4318"),
         "telemetry.otlp_metrics": ("QWATCH_TELEMETRY__OTLP_ENDPOINT", "http://a:4318"),
     }
