@@ -15,11 +15,26 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    Double,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from ..scheduler.tables import ledger_jobs
 from .days_and_hours import HourlyJobs
@@ -84,65 +99,84 @@ def unusual_jobs(connection: Connection, period: Period, devices: Sequence[str])
             per_shot[row.qpu_id, row.job_class].append(row.busy / row.shots_executed)
         if row.wait is not None:
             waits[row.qpu_id, row.job_class].append(row.wait)
-    return [
-        *_unusual_jobs(
-            connection,
-            ended_within(period.begin, period.end, devices)
-            & (columns.state == "DONE")
-            & (columns.shots_executed > 0),
-            columns.busy_seconds / cast(columns.shots_executed, Double),
+    measures = {
+        "run time per shot": _Measure(
+            columns.busy_seconds / cast(func.nullif(columns.shots_executed, 0), Double),
+            (columns.state == "DONE") & (columns.shots_executed > 0),
             {key: usual(values, relative=0.2, least=_LEAST_RUN_PER_SHOT) for key, values in per_shot.items()},
-            "run time per shot",
         ),
-        *_unusual_jobs(
-            connection,
-            ended_within(period.begin, period.end, devices) & columns.started_at.is_not(None),
+        "wait": _Measure(
             length(ledger_jobs, "wait"),
+            columns.started_at.is_not(None),
             {key: usual(values, relative=0.5, least=_LEAST_WAIT) for key, values in waits.items()},
-            "wait",
         ),
-    ]
-
-
-def _unusual_jobs(
-    connection: Connection,
-    where: ColumnElement[bool],
-    value: ColumnElement[Any],
-    pasts: Mapping[tuple[str, str], Usual | None],
-    measure: str,
-) -> list[Anomaly]:
-    columns = ledger_jobs.c
-    limits = []
-    for (qpu_id, job_class), past in pasts.items():
-        if past is not None and past.sample >= LEAST_JOBS:
-            limit = max(past.median + MOST_SCORE * past.spread, past.greatest * BEYOND)
-            limits.append(and_(columns.qpu_id == qpu_id, columns.job_class == job_class, value > number(limit)))
-    if not limits:
-        return []
-    rows = connection.execute(
-        select(columns.job, columns.qpu_id, columns.job_class, columns.ended_at, value.label("value"))
-        .where(where, or_(*limits))
-        .order_by(value.desc())
-        .limit(_MOST_OF_A_KIND)
-    )
-    found = []
-    for row in rows:
-        past = pasts[row.qpu_id, row.job_class]
-        if past is not None and _stands_out(row.value, past, LEAST_JOBS):
-            among = f"{past.sample} jobs of class {row.job_class} before the period"
-            found.append(
-                _anomaly(
-                    "job",
-                    f"{row.qpu_id} job {row.job}",
-                    row.ended_at,
-                    measure,
-                    "seconds",
-                    row.value,
-                    past,
-                    among,
-                )
+    }
+    found: dict[str, list[Anomaly]] = {name: [] for name in measures}
+    for row in connection.execute(_greatest(ended_within(period.begin, period.end, devices), measures)):
+        usually = measures[row.measure].pasts[row.qpu_id, row.job_class]
+        if usually is not None and _stands_out(row.value, usually, LEAST_JOBS):
+            among = f"{usually.sample} jobs of class {row.job_class} before the period"
+            subject = f"{row.qpu_id} job {row.job}"
+            found[row.measure].append(
+                _anomaly("job", subject, row.ended_at, row.measure, "seconds", row.value, usually, among)
             )
-    return _of_kind(found)
+    return [anomaly for of_one in found.values() for anomaly in _of_kind(of_one)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    """A figure of a job, which jobs have it, and its past by device and class."""
+
+    value: ColumnElement[Any]
+    where: ColumnElement[bool]
+    pasts: Mapping[tuple[str, str], Usual | None]
+
+    def stands_out(self) -> ColumnElement[bool]:
+        """Return the condition for what is far above its past."""
+        columns = ledger_jobs.c
+        limits = {
+            key: max(past.median + MOST_SCORE * past.spread, past.greatest * BEYOND)
+            for key, past in self.pasts.items()
+            if past is not None and past.sample >= LEAST_JOBS
+        }
+        if not limits:
+            return false()
+        of_its_class = [
+            and_(columns.qpu_id == qpu_id, columns.job_class == job_class, self.value > number(limit))
+            for (qpu_id, job_class), limit in limits.items()
+        ]
+        # Nearly all jobs fail the first condition, so that no name is compared.
+        return and_(self.value > number(min(limits.values())), self.where, or_(*of_its_class))
+
+
+def _greatest(where: ColumnElement[bool], measures: Mapping[str, _Measure]) -> CompoundSelect[Any]:
+    """Return SQL for the jobs with the greatest figures of those that stand out, by measure."""
+    columns = ledger_jobs.c
+    values = [case((of.stands_out(), of.value)).label(name) for name, of in measures.items()]
+    # Asked for by each measure, and so read by the database only once.
+    found = (
+        select(columns.job, columns.qpu_id, columns.job_class, columns.ended_at, *values)
+        .where(where, or_(*(of.stands_out() for of in measures.values())))
+        .cte("found")
+    )
+    parts = []
+    for name in measures:
+        value = found.c[name]
+        part = (
+            select(
+                literal(name).label("measure"),
+                found.c.job,
+                found.c.qpu_id,
+                found.c.job_class,
+                found.c.ended_at,
+                value.label("value"),
+            )
+            .where(value.is_not(None))
+            .order_by(value.desc())
+            .limit(_MOST_OF_A_KIND)
+        )
+        parts.append(select(part.subquery()))
+    return union_all(*parts)
 
 
 # Users and accounts
