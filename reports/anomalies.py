@@ -14,53 +14,33 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Connection,
-    Double,
-    and_,
-    case,
-    cast,
-    false,
-    func,
-    literal,
-    or_,
-    select,
-    union_all,
-)
+from sqlalchemy import Connection, and_, case, func, select
 
 from ..scheduler.tables import ledger_jobs
 from .days_and_hours import HourlyJobs
-from .expressions import number
 from .job_cube import JobCell, ended_within
 from .model import Anomaly, Period
-from .percentiles import length
 from .period import earlier
 from .robust_scale import Usual, usual
 
 MOST_SCORE = 6.0
 BEYOND = 1.5
-LEAST_JOBS, LEAST_HOURS, LEAST_PERIODS = 200, 8, 4
+LEAST_HOURS, LEAST_PERIODS = 8, 4
 PAST_SECONDS = 90 * 86_400.0
-_PAST_JOBS = 20_000
 _PERIODS = 8
-_MOST_OF_A_KIND = 10
+MOST_OF_A_KIND = 10
 _HOUR = 3600
 _SATURDAY = 5
 
-_LEAST_RUN_PER_SHOT = 0.001
-_LEAST_WAIT = 60.0
 _LEAST_BUSY = 600.0
 
 
-def _stands_out(value: float, past: Usual | None, sample: int) -> bool:
+def stands_out_of(value: float, past: Usual | None, sample: int) -> bool:
+    """Tell whether a value is far above its past, of at least ``sample`` values."""
     return (
         past is not None
         and past.sample >= sample
@@ -69,114 +49,9 @@ def _stands_out(value: float, past: Usual | None, sample: int) -> bool:
     )
 
 
-def _of_kind(found: list[Anomaly]) -> list[Anomaly]:
-    return sorted(found, key=lambda anomaly: (-anomaly.score, anomaly.subject))[:_MOST_OF_A_KIND]
-
-
-# Jobs
-
-
-def unusual_jobs(connection: Connection, period: Period, devices: Sequence[str]) -> list[Anomaly]:
-    """Return the jobs of the period that ran or waited far longer than those before it."""
-    columns = ledger_jobs.c
-    past = ended_within(period.begin - PAST_SECONDS, period.begin, devices)
-    rows = connection.execute(
-        select(
-            columns.qpu_id,
-            columns.job_class,
-            case((columns.state == "DONE", columns.busy_seconds)).label("busy"),
-            columns.shots_executed,
-            case((columns.started_at.is_not(None), length(ledger_jobs, "wait"))).label("wait"),
-        )
-        .where(past)
-        .order_by(columns.ended_at.desc())
-        .limit(_PAST_JOBS)
-    ).all()
-    per_shot: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    waits: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in rows:
-        if row.busy is not None and row.shots_executed:
-            per_shot[row.qpu_id, row.job_class].append(row.busy / row.shots_executed)
-        if row.wait is not None:
-            waits[row.qpu_id, row.job_class].append(row.wait)
-    measures = {
-        "run time per shot": _Measure(
-            columns.busy_seconds / cast(func.nullif(columns.shots_executed, 0), Double),
-            (columns.state == "DONE") & (columns.shots_executed > 0),
-            {key: usual(values, relative=0.2, least=_LEAST_RUN_PER_SHOT) for key, values in per_shot.items()},
-        ),
-        "wait": _Measure(
-            length(ledger_jobs, "wait"),
-            columns.started_at.is_not(None),
-            {key: usual(values, relative=0.5, least=_LEAST_WAIT) for key, values in waits.items()},
-        ),
-    }
-    found: dict[str, list[Anomaly]] = {name: [] for name in measures}
-    for row in connection.execute(_greatest(ended_within(period.begin, period.end, devices), measures)):
-        usually = measures[row.measure].pasts[row.qpu_id, row.job_class]
-        if usually is not None and _stands_out(row.value, usually, LEAST_JOBS):
-            among = f"{usually.sample} jobs of class {row.job_class} before the period"
-            subject = f"{row.qpu_id} job {row.job}"
-            found[row.measure].append(
-                _anomaly("job", subject, row.ended_at, row.measure, "seconds", row.value, usually, among)
-            )
-    return [anomaly for of_one in found.values() for anomaly in _of_kind(of_one)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    """A figure of a job, which jobs have it, and its past by device and class."""
-
-    value: ColumnElement[Any]
-    where: ColumnElement[bool]
-    pasts: Mapping[tuple[str, str], Usual | None]
-
-    def stands_out(self) -> ColumnElement[bool]:
-        """Return the condition for what is far above its past."""
-        columns = ledger_jobs.c
-        limits = {
-            key: max(past.median + MOST_SCORE * past.spread, past.greatest * BEYOND)
-            for key, past in self.pasts.items()
-            if past is not None and past.sample >= LEAST_JOBS
-        }
-        if not limits:
-            return false()
-        of_its_class = [
-            and_(columns.qpu_id == qpu_id, columns.job_class == job_class, self.value > number(limit))
-            for (qpu_id, job_class), limit in limits.items()
-        ]
-        # Nearly all jobs fail the first condition, so that no name is compared.
-        return and_(self.value > number(min(limits.values())), self.where, or_(*of_its_class))
-
-
-def _greatest(where: ColumnElement[bool], measures: Mapping[str, _Measure]) -> CompoundSelect[Any]:
-    """Return SQL for the jobs with the greatest figures of those that stand out, by measure."""
-    columns = ledger_jobs.c
-    values = [case((of.stands_out(), of.value)).label(name) for name, of in measures.items()]
-    # Asked for by each measure, and so read by the database only once.
-    found = (
-        select(columns.job, columns.qpu_id, columns.job_class, columns.ended_at, *values)
-        .where(where, or_(*(of.stands_out() for of in measures.values())))
-        .cte("found")
-    )
-    parts = []
-    for name in measures:
-        value = found.c[name]
-        part = (
-            select(
-                literal(name).label("measure"),
-                found.c.job,
-                found.c.qpu_id,
-                found.c.job_class,
-                found.c.ended_at,
-                value.label("value"),
-            )
-            .where(value.is_not(None))
-            .order_by(value.desc())
-            .limit(_MOST_OF_A_KIND)
-        )
-        parts.append(select(part.subquery()))
-    return union_all(*parts)
+def most_of_a_kind(found: list[Anomaly]) -> list[Anomaly]:
+    """Return those with the greatest scores."""
+    return sorted(found, key=lambda anomaly: (-anomaly.score, anomaly.subject))[:MOST_OF_A_KIND]
 
 
 # Users and accounts
@@ -234,11 +109,11 @@ def _unusual_names(
     found = []
     for name, busy in now.items():
         past = usual(pasts[name], relative=0.25, least=least)
-        if past is not None and _stands_out(busy, past, LEAST_PERIODS):
+        if past is not None and stands_out_of(busy, past, LEAST_PERIODS):
             found.append(
-                _anomaly(kind, name, None, "busy time", "seconds", busy, past, f"{periods} periods before")
+                anomaly(kind, name, None, "busy time", "seconds", busy, past, f"{periods} periods before")
             )
-    return _of_kind(found)
+    return most_of_a_kind(found)
 
 
 # Hours
@@ -285,10 +160,10 @@ def unusual_hours(
             # Counts of what happens at random vary by their root.
             if past is None or value < past.median + MOST_SCORE * math.sqrt(past.median + 1.0):
                 continue
-            if _stands_out(value, past, LEAST_HOURS):
+            if stands_out_of(value, past, LEAST_HOURS):
                 among = "hours at this time of day before the period"
                 told.append(
-                    _anomaly(
+                    anomaly(
                         "hour",
                         f"{datetime.fromtimestamp(place * _HOUR, zone):%Y-%m-%d %H:%M}",
                         float(place * _HOUR),
@@ -299,11 +174,11 @@ def unusual_hours(
                         f"{past.sample} {among}",
                     )
                 )
-        found += _of_kind(told)
+        found += most_of_a_kind(told)
     return found
 
 
-def _anomaly(
+def anomaly(
     kind: str,
     subject: str,
     at: float | None,
@@ -313,6 +188,7 @@ def _anomaly(
     past: Usual,
     among: str,
 ) -> Anomaly:
+    """Return the anomaly with its text; ``among`` says what the past is of."""
     sign = " s" if unit == "seconds" else ""
     return Anomaly(
         kind=kind,

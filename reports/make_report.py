@@ -18,6 +18,7 @@ from .availability import availability
 from .coverage import coverage, life_is_read
 from .days_and_hours import HourlyJobs, days, heatmap, jobs_by_hour
 from .device_quality import planned_windows, quality
+from .job_anomalies import unusual_jobs
 from .job_classes import MEASURES, classes, endings
 from .job_cube import JobCell, ended_within, job_cube
 from .model import Anomaly, Breakdown, Coverage, DevicePart, Period, Report, Shots, Statement, TimePartition
@@ -239,7 +240,7 @@ def _anomalies(
 ) -> list[Anomaly]:
     return [
         *anomalies.unusual_users(connection, wanted.period, wanted.previous, wanted.devices, cells, first),
-        *anomalies.unusual_jobs(connection, wanted.period, wanted.devices),
+        *unusual_jobs(connection, wanted.period, wanted.devices),
     ]
 
 
