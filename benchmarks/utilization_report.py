@@ -34,7 +34,8 @@ it (one device, about 400 users of 40 accounts with very different shares, four 
 session of 50 jobs, an idle time after every tenth job, a fault after every 30,000th, a quality sample an hour).
 `qwatch report --format FORMAT --out FILE` runs as a process of its own, {rounds} times after one that does not
 count, so that the file is in the system's cache: seconds from its start to its end, interpreter and imports
-included, seconds that the report itself says it took, and the greatest resident memory of the process."""
+included, seconds that the report itself says it took, and CPU seconds and greatest resident memory of the
+process."""
 
 _MONTH = "2026-10"
 _BEGIN, _END = 1_790_812_800.0, 1_793_491_200.0
@@ -46,7 +47,8 @@ sys.argv = ["qwatch", *sys.argv[1:]]
 try:
     runpy.run_module("qwatch.cli.main", run_name="__main__")
 finally:
-    print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print("used", used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
 
 
@@ -155,9 +157,9 @@ def _activity(activity: str, since: float) -> dict[str, Any]:
     return {"qpu_id": "FRESNEL", "activity": activity, "reason": "", "since": since}
 
 
-def measure(database: Path, how: str, rounds: int) -> tuple[list[float], list[float], list[float]]:
-    """Return seconds of each round, those of the report alone, and the memory in MiB."""
-    whole, alone, memory = [], [], []
+def measure(database: Path, how: str, rounds: int) -> dict[str, list[float]]:
+    """Return seconds of each round, those of the report alone, CPU seconds, and the memory in MiB."""
+    whole, alone, processor, memory = [], [], [], []
     out = database.parent / f"report.{how}"
     options = ["report", "--store", str(database), "--month", _MONTH, "--timezone", "UTC", "--format", how]
     for _ in range(rounds + 1):
@@ -169,10 +171,12 @@ def measure(database: Path, how: str, rounds: int) -> tuple[list[float], list[fl
             text=True,
         )
         whole.append(time.perf_counter() - began)
-        memory.append(int(child.stdout.split()[-1]) / 1024)
+        *_, seconds, peak = child.stdout.split()
+        processor.append(float(seconds))
+        memory.append(int(peak) / 1024)
         if how == "json":
             alone.append(float(json.loads(out.read_text(encoding="utf-8"))["took_seconds"]))
-    return whole[1:], alone[1:], memory[1:]
+    return {"whole": whole[1:], "alone": alone[1:], "processor": processor[1:], "memory": memory[1:]}
 
 
 def main() -> None:
@@ -187,7 +191,7 @@ def main() -> None:
     table = Table(
         "A utilization report",
         METHOD.format(jobs=max(given.jobs), past=given.past, rounds=given.rounds),
-        ["format", "jobs", "command s", "most s", "report alone s", "MiB", "store MiB"],
+        ["format", "jobs", "command s", "most s", "report alone s", "CPU s", "MiB", "store MiB"],
     )
     for jobs in given.jobs:
         with stack.folder() as directory:
@@ -195,10 +199,11 @@ def main() -> None:
             fill(database, jobs, given.past)
             size = os.path.getsize(database) / 2**20
             for how in given.formats:
-                whole, alone, memory = measure(database, how, given.rounds)
-                middle = report.quantile(whole, 0.5)
-                inner = report.quantile(alone, 0.5) if alone else None
-                table.add(how, jobs, middle, max(whole), inner, max(memory), size)
+                told = measure(database, how, given.rounds)
+                middle, processor = (report.quantile(told[name], 0.5) for name in ("whole", "processor"))
+                inner = report.quantile(told["alone"], 0.5) if told["alone"] else None
+                most = max(told["whole"])
+                table.add(how, jobs, middle, most, inner, processor, max(told["memory"]), size)
     report.conclude([table], machine, given.json)
 
 

@@ -14,38 +14,33 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, Double, and_, case, cast, func, or_, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from ..scheduler.tables import ledger_jobs
 from .days_and_hours import HourlyJobs
-from .expressions import number
 from .job_cube import JobCell, ended_within
 from .model import Anomaly, Period
-from .percentiles import length
 from .period import earlier
 from .robust_scale import Usual, usual
 
 MOST_SCORE = 6.0
 BEYOND = 1.5
-LEAST_JOBS, LEAST_HOURS, LEAST_PERIODS = 200, 8, 4
+LEAST_HOURS, LEAST_PERIODS = 8, 4
 PAST_SECONDS = 90 * 86_400.0
-_PAST_JOBS = 20_000
 _PERIODS = 8
-_MOST_OF_A_KIND = 10
+MOST_OF_A_KIND = 10
 _HOUR = 3600
 _SATURDAY = 5
 
-_LEAST_RUN_PER_SHOT = 0.001
-_LEAST_WAIT = 60.0
 _LEAST_BUSY = 600.0
 
 
-def _stands_out(value: float, past: Usual | None, sample: int) -> bool:
+def stands_out_of(value: float, past: Usual | None, sample: int) -> bool:
+    """Tell whether a value is far above its past, of at least ``sample`` values."""
     return (
         past is not None
         and past.sample >= sample
@@ -54,95 +49,9 @@ def _stands_out(value: float, past: Usual | None, sample: int) -> bool:
     )
 
 
-def _of_kind(found: list[Anomaly]) -> list[Anomaly]:
-    return sorted(found, key=lambda anomaly: (-anomaly.score, anomaly.subject))[:_MOST_OF_A_KIND]
-
-
-# Jobs
-
-
-def unusual_jobs(connection: Connection, period: Period, devices: Sequence[str]) -> list[Anomaly]:
-    """Return the jobs of the period that ran or waited far longer than those before it."""
-    columns = ledger_jobs.c
-    past = ended_within(period.begin - PAST_SECONDS, period.begin, devices)
-    rows = connection.execute(
-        select(
-            columns.qpu_id,
-            columns.job_class,
-            case((columns.state == "DONE", columns.busy_seconds)).label("busy"),
-            columns.shots_executed,
-            case((columns.started_at.is_not(None), length(ledger_jobs, "wait"))).label("wait"),
-        )
-        .where(past)
-        .order_by(columns.ended_at.desc())
-        .limit(_PAST_JOBS)
-    ).all()
-    per_shot: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    waits: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in rows:
-        if row.busy is not None and row.shots_executed:
-            per_shot[row.qpu_id, row.job_class].append(row.busy / row.shots_executed)
-        if row.wait is not None:
-            waits[row.qpu_id, row.job_class].append(row.wait)
-    return [
-        *_unusual_jobs(
-            connection,
-            ended_within(period.begin, period.end, devices)
-            & (columns.state == "DONE")
-            & (columns.shots_executed > 0),
-            columns.busy_seconds / cast(columns.shots_executed, Double),
-            {key: usual(values, relative=0.2, least=_LEAST_RUN_PER_SHOT) for key, values in per_shot.items()},
-            "run time per shot",
-        ),
-        *_unusual_jobs(
-            connection,
-            ended_within(period.begin, period.end, devices) & columns.started_at.is_not(None),
-            length(ledger_jobs, "wait"),
-            {key: usual(values, relative=0.5, least=_LEAST_WAIT) for key, values in waits.items()},
-            "wait",
-        ),
-    ]
-
-
-def _unusual_jobs(
-    connection: Connection,
-    where: ColumnElement[bool],
-    value: ColumnElement[Any],
-    pasts: Mapping[tuple[str, str], Usual | None],
-    measure: str,
-) -> list[Anomaly]:
-    columns = ledger_jobs.c
-    limits = []
-    for (qpu_id, job_class), past in pasts.items():
-        if past is not None and past.sample >= LEAST_JOBS:
-            limit = max(past.median + MOST_SCORE * past.spread, past.greatest * BEYOND)
-            limits.append(and_(columns.qpu_id == qpu_id, columns.job_class == job_class, value > number(limit)))
-    if not limits:
-        return []
-    rows = connection.execute(
-        select(columns.job, columns.qpu_id, columns.job_class, columns.ended_at, value.label("value"))
-        .where(where, or_(*limits))
-        .order_by(value.desc())
-        .limit(_MOST_OF_A_KIND)
-    )
-    found = []
-    for row in rows:
-        past = pasts[row.qpu_id, row.job_class]
-        if past is not None and _stands_out(row.value, past, LEAST_JOBS):
-            among = f"{past.sample} jobs of class {row.job_class} before the period"
-            found.append(
-                _anomaly(
-                    "job",
-                    f"{row.qpu_id} job {row.job}",
-                    row.ended_at,
-                    measure,
-                    "seconds",
-                    row.value,
-                    past,
-                    among,
-                )
-            )
-    return _of_kind(found)
+def most_of_a_kind(found: list[Anomaly]) -> list[Anomaly]:
+    """Return those with the greatest scores."""
+    return sorted(found, key=lambda anomaly: (-anomaly.score, anomaly.subject))[:MOST_OF_A_KIND]
 
 
 # Users and accounts
@@ -200,11 +109,11 @@ def _unusual_names(
     found = []
     for name, busy in now.items():
         past = usual(pasts[name], relative=0.25, least=least)
-        if past is not None and _stands_out(busy, past, LEAST_PERIODS):
+        if past is not None and stands_out_of(busy, past, LEAST_PERIODS):
             found.append(
-                _anomaly(kind, name, None, "busy time", "seconds", busy, past, f"{periods} periods before")
+                anomaly(kind, name, None, "busy time", "seconds", busy, past, f"{periods} periods before")
             )
-    return _of_kind(found)
+    return most_of_a_kind(found)
 
 
 # Hours
@@ -251,10 +160,10 @@ def unusual_hours(
             # Counts of what happens at random vary by their root.
             if past is None or value < past.median + MOST_SCORE * math.sqrt(past.median + 1.0):
                 continue
-            if _stands_out(value, past, LEAST_HOURS):
+            if stands_out_of(value, past, LEAST_HOURS):
                 among = "hours at this time of day before the period"
                 told.append(
-                    _anomaly(
+                    anomaly(
                         "hour",
                         f"{datetime.fromtimestamp(place * _HOUR, zone):%Y-%m-%d %H:%M}",
                         float(place * _HOUR),
@@ -265,11 +174,11 @@ def unusual_hours(
                         f"{past.sample} {among}",
                     )
                 )
-        found += _of_kind(told)
+        found += most_of_a_kind(told)
     return found
 
 
-def _anomaly(
+def anomaly(
     kind: str,
     subject: str,
     at: float | None,
@@ -279,6 +188,7 @@ def _anomaly(
     past: Usual,
     among: str,
 ) -> Anomaly:
+    """Return the anomaly with its text; ``among`` says what the past is of."""
     sign = " s" if unit == "seconds" else ""
     return Anomaly(
         kind=kind,

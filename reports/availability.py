@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from .ledger_intervals import UNKNOWN, stretches
 from .model import Availability, Incident, Period, TimePartition
@@ -41,12 +41,8 @@ def availability(
 def _incidents(connection: Connection, presence: Presence, period: Period) -> list[Incident]:
     """Return the incidents that touch the period, in order; their bounds are those that they really had."""
     # One that goes on from before is followed back over the restarts that it lasted through.
-    spans = stretches(presence, Grid(size=3600, cuts=(period.begin - _LOOKED_BACK_SECONDS, period.end)))
-    found = connection.execute(
-        select(spans)
-        .where(spans.c.activity.in_((_FAULT, UNKNOWN)), spans.c.end > spans.c.begin)
-        .order_by(spans.c.begin)
-    )
+    grid = Grid(size=3600, cuts=(period.begin - _LOOKED_BACK_SECONDS, period.end))
+    found = connection.execute(stretches(presence, grid, (_FAULT, UNKNOWN)))
     incidents: list[Incident] = []
     restart = (-1.0, -1.0)
     for row in found:

@@ -73,13 +73,8 @@ def _gaps(connection: Connection, presence: Presence, period: Period, grid: Grid
 
     add(period.begin, min(presence.begin, period.end), "before the ledger's first entry of the device")
     add(presence.begin, presence.first_change, "before the device was first watched")
-    spans = stretches(presence, Grid(size=grid.size, cuts=(period.begin, period.end)))
-    rows = connection.execute(
-        select(spans.c.begin, spans.c.end, spans.c.reason)
-        .where(spans.c.activity == UNKNOWN, spans.c.end > spans.c.begin)
-        .order_by(spans.c.begin)
-    )
-    for row in rows:
+    of_period = Grid(size=grid.size, cuts=(period.begin, period.end))
+    for row in connection.execute(stretches(presence, of_period, (UNKNOWN,))):
         add(row.begin, row.end, row.reason or "not told")
     after = "after the ledger's last entry of the device"
     add(max(presence.known_until, period.begin), period.end, after)

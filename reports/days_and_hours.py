@@ -74,10 +74,10 @@ def days(table: TimeTable, period: Period, jobs: Sequence[HourlyJobs]) -> list[D
     borders = midnights(period)
     zone = ZoneInfo(period.timezone)
     seconds = [dict.fromkeys(ACTIVITIES, 0.0) for _ in borders[1:]]
-    for cell, spent in table.within(period.begin, period.end):
-        day = seconds[bisect_right(borders, table.grid.bounds(cell)[0]) - 1]
+    for begin, spent in table.within(period.begin, period.end):
+        day = seconds[bisect_right(borders, begin) - 1]
         for activity, length in spent.items():
-            day[activity] += max(length, 0.0)
+            day[activity] += length
     counts = [0] * len(seconds)
     for of in jobs:
         if of.in_period and of.qpu_id == table.presence.qpu_id:
@@ -99,8 +99,8 @@ def heatmap(table: TimeTable, period: Period) -> list[list[float | None]]:
     """Return busy time / wall time by weekday (Monday first) and hour; None where nothing at all is known."""
     zone = ZoneInfo(period.timezone)
     busy, wall, known = ([[0.0] * HOURS for _ in range(WEEKDAYS)] for _ in range(3))
-    for cell, seconds in table.within(period.begin, period.end):
-        moment = datetime.fromtimestamp(table.grid.bounds(cell)[0], zone)
+    for begin, seconds in table.within(period.begin, period.end):
+        moment = datetime.fromtimestamp(begin, zone)
         weekday, hour = moment.weekday(), moment.hour
         total = sum(seconds.values())
         busy[weekday][hour] += seconds["execute"]
@@ -108,7 +108,7 @@ def heatmap(table: TimeTable, period: Period) -> list[list[float | None]]:
         known[weekday][hour] += total - seconds[UNKNOWN]
     return [
         [
-            min(max(busy[weekday][hour], 0.0) / wall[weekday][hour], 1.0) if known[weekday][hour] > 0 else None
+            min(busy[weekday][hour] / wall[weekday][hour], 1.0) if known[weekday][hour] > 0 else None
             for hour in range(HOURS)
         ]
         for weekday in range(WEEKDAYS)

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, func, select
-
-from ..scheduler.tables import ledger_jobs
 from ..telemetry.labels import JOB_CLASSES
-from .expressions import number, one_if
 from .job_cube import USER_ERROR, JobCell
 from .model import ClassPart, Ending, Quantiles
-from .percentiles import NONE_AT_ALL, length
+from .percentiles import NONE_AT_ALL
 from .settings import WaitObjective
 
 MEASURES = ("wait", "run", "turnaround")
@@ -38,9 +34,9 @@ def classes(
     cells: Sequence[JobCell],
     quantiles: Mapping[tuple[str, str], Quantiles],
     objectives: Mapping[str, WaitObjective],
-    met: Mapping[str, tuple[int, int]],
 ) -> list[ClassPart]:
-    """Return what is told of each class with jobs; ``met`` has, by class, jobs in time and jobs that count."""
+    """Return what is told of each class with jobs; ``objectives`` are those that the cells were made with."""
+    met = _objectives_met(cells)
     jobs: defaultdict[str, int] = defaultdict(int)
     for cell in cells:
         jobs[cell.job_class] += cell.jobs
@@ -64,28 +60,14 @@ def classes(
     return found
 
 
-def objectives_met(
-    connection: Connection, where: ColumnElement[bool], objectives: Mapping[str, WaitObjective]
-) -> dict[str, tuple[int, int]]:
+def _objectives_met(cells: Sequence[JobCell]) -> dict[str, tuple[int, int]]:
     """Return by class how many jobs started within their objective, and how many count."""
-    if not objectives:
-        return {}
-    columns = ledger_jobs.c
-    wait = length(ledger_jobs, "wait")
-    sums = []
-    for job_class, objective in objectives.items():
-        of_class = columns.job_class == job_class
-        sums += [
-            func.sum(one_if(of_class & (wait <= number(objective.within)))),
-            func.sum(one_if(of_class)),
-        ]
-    row = connection.execute(
-        select(*sums).where(where, columns.started_at.is_not(None), columns.reason != USER_ERROR)
-    ).one()
-    return {
-        job_class: (int(row[2 * place] or 0), int(row[2 * place + 1] or 0))
-        for place, job_class in enumerate(objectives)
-    }
+    met: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for cell in cells:
+        if cell.reason != USER_ERROR:
+            in_time, counted = met[cell.job_class]
+            met[cell.job_class] = (in_time + cell.in_time, counted + cell.started)
+    return met
 
 
 def _order(job_class: str) -> tuple[int, str]:

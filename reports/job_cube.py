@@ -22,7 +22,6 @@ from sqlalchemy import (
     Table,
     and_,
     case,
-    cast,
     func,
     literal,
     select,
@@ -32,9 +31,11 @@ from sqlalchemy.dialects.sqlite import insert
 
 from ..scheduler.tables import ledger_jobs
 from .expressions import number, one_if
+from .percentiles import length
+from .settings import WaitObjective
 
-_SEPARATOR = "\x1f"
 _NO_SDK = "unknown"
+_KEYS = ("user", "account", "job_class", "state", "reason", "qpu_id", "source", "sdk")
 _SUMS = (
     "jobs",
     "doubles",
@@ -44,6 +45,7 @@ _SUMS = (
     "shots_executed",
     "timed_shots",
     "started",
+    "in_time",
     "wait_seconds",
 )
 USER_ERROR = "user_error"
@@ -71,6 +73,8 @@ class JobCell:
     timed_shots: int
     """Shots executed by the jobs that tell their busy time."""
     started: int
+    in_time: int
+    """How many of those that started did so within the objective of their class."""
     wait_seconds: float
 
     @property
@@ -88,42 +92,39 @@ def ended_within(begin: float, end: float, devices: Sequence[str]) -> ColumnElem
     return and_(*conditions)
 
 
-def job_cube(connection: Connection, where: ColumnElement[bool]) -> list[JobCell]:
-    """Return the cells of the jobs that meet ``where``."""
-    rows = _rows(where)
+def job_cube(
+    connection: Connection, where: ColumnElement[bool], objectives: Mapping[str, WaitObjective]
+) -> list[JobCell]:
+    """Return the cells of the jobs that meet ``where``; ``objectives`` are for the wait, by class."""
+    rows = _rows(where, objectives)
     if connection.dialect.name == "sqlite":
         found = connection.execute(select(_summed_in_place(connection, rows)))
     else:
-        found = connection.execute(
-            select(rows.c.key, *(func.sum(rows.c[name]).label(name) for name in _SUMS)).group_by(rows.c.key)
-        )
-    return [_cell(row.key.split(_SEPARATOR), row._asdict()) for row in found]
+        keys = [rows.c[name] for name in _KEYS]
+        sums = [func.sum(rows.c[name]).label(name) for name in _SUMS]
+        found = connection.execute(select(*keys, *sums).group_by(*keys))
+    return [_cell(row) for row in found.mappings()]
 
 
-def _rows(where: ColumnElement[bool]) -> Subquery:
-    """Return SQL for the jobs: one text of all that they may have in common, and what is summed."""
+def _rows(where: ColumnElement[bool], objectives: Mapping[str, WaitObjective]) -> Subquery:
+    """Return SQL for the jobs: all that they may have in common, and what is summed."""
     columns = ledger_jobs.c
-    # What a user named may not hold what separates the parts.
-    user, account, sdk = (
-        func.replace(part, _SEPARATOR, " ")
-        for part in (columns.user_name, columns.account, func.coalesce(columns.sdk, _NO_SDK))
-    )
-    key: ColumnElement[Any] = user
-    for part in (
-        account,
-        columns.job_class,
-        columns.state,
-        columns.reason,
-        columns.qpu_id,
-        columns.source,
-        sdk,
-    ):
-        key = key.op("||")(_SEPARATOR).op("||")(part)
     wait = columns.started_at - columns.created_at
     shots = func.coalesce(columns.shots_executed, 0)
+    in_time: ColumnElement[int] = literal(0)
+    if objectives:
+        within = {name: number(objective.within) for name, objective in objectives.items()}
+        in_time = one_if(length(ledger_jobs, "wait") <= case(within, value=columns.job_class))
     return (
         select(
-            cast(key, String).label("key"),
+            columns.user_name.label("user"),
+            columns.account,
+            columns.job_class,
+            columns.state,
+            columns.reason,
+            columns.qpu_id,
+            columns.source,
+            func.coalesce(columns.sdk, _NO_SDK).label("sdk"),
             literal(1).label("jobs"),
             one_if(columns.possible_double).label("doubles"),
             func.coalesce(columns.busy_seconds, number(0.0)).label("busy_seconds"),
@@ -132,6 +133,7 @@ def _rows(where: ColumnElement[bool]) -> Subquery:
             shots.label("shots_executed"),
             case((columns.busy_seconds.is_not(None), shots), else_=0).label("timed_shots"),
             one_if(columns.started_at.is_not(None)).label("started"),
+            in_time.label("in_time"),
             case((wait > number(0.0), wait), else_=number(0.0)).label("wait_seconds"),
         )
         .where(where)
@@ -140,11 +142,14 @@ def _rows(where: ColumnElement[bool]) -> Subquery:
 
 
 def _summed_in_place(connection: Connection, rows: Subquery) -> Table:
-    """Sum the rows up in a temporary table: SQLite groups by sorting, which takes twice as long."""
+    """Sum the rows up in a temporary table: SQLite groups by sorting, which takes twice as long.
+
+    The names that differ most are first in its key, so that few are compared.
+    """
     cube = Table(
         "report_cube",
         MetaData(),
-        Column("key", String, primary_key=True),
+        *(Column(name, String, primary_key=True) for name in _KEYS),
         *(Column(name, Double if name.endswith("seconds") else BigInteger) for name in _SUMS),
         prefixes=["TEMPORARY"],
         sqlite_with_rowid=False,
@@ -152,33 +157,16 @@ def _summed_in_place(connection: Connection, rows: Subquery) -> Table:
     cube.drop(connection, checkfirst=True)
     cube.create(connection, checkfirst=False)
     # Without a condition SQLite takes the conflict's ON for that of a join.
-    adding = insert(cube).from_select(["key", *_SUMS], select(rows).where(true()))
+    adding = insert(cube).from_select([*_KEYS, *_SUMS], select(rows).where(true()))
     connection.execute(
         adding.on_conflict_do_update(
-            index_elements=["key"], set_={name: cube.c[name] + adding.excluded[name] for name in _SUMS}
+            index_elements=_KEYS, set_={name: cube.c[name] + adding.excluded[name] for name in _SUMS}
         )
     )
     return cube
 
 
-def _cell(parts: Sequence[str], sums: Mapping[str, Any]) -> JobCell:
-    user, account, job_class, state, reason, qpu_id, source, sdk = parts
-    return JobCell(
-        source=source,
-        qpu_id=qpu_id,
-        job_class=job_class,
-        state=state,
-        reason=reason,
-        user=user,
-        account=account,
-        sdk=sdk,
-        jobs=int(sums["jobs"]),
-        doubles=int(sums["doubles"]),
-        busy_seconds=float(sums["busy_seconds"]),
-        timed=int(sums["timed"]),
-        shots_requested=int(sums["shots_requested"]),
-        shots_executed=int(sums["shots_executed"]),
-        timed_shots=int(sums["timed_shots"]),
-        started=int(sums["started"]),
-        wait_seconds=float(sums["wait_seconds"]),
-    )
+def _cell(row: Mapping[Any, Any]) -> JobCell:
+    keys = {name: row[name] for name in _KEYS}
+    sums = {name: float(row[name]) if name.endswith("seconds") else int(row[name]) for name in _SUMS}
+    return JobCell(**keys, **sums)  # type: ignore[arg-type]  # by its name

@@ -18,7 +18,8 @@ from .availability import availability
 from .coverage import coverage, life_is_read
 from .days_and_hours import HourlyJobs, days, heatmap, jobs_by_hour
 from .device_quality import planned_windows, quality
-from .job_classes import MEASURES, classes, endings, objectives_met
+from .job_anomalies import unusual_jobs
+from .job_classes import MEASURES, classes, endings
 from .job_cube import JobCell, ended_within, job_cube
 from .model import Anomaly, Breakdown, Coverage, DevicePart, Period, Report, Shots, Statement, TimePartition
 from .percentiles import by_class
@@ -78,15 +79,14 @@ def make_report(
     where_before = ended_within(previous.begin, previous.end, wanted.devices)
     objectives = {str(name): objective for name, objective in settings.targets.wait.items()}
 
-    counting = store.begin(lambda connection: job_cube(connection, where))
+    counting = store.begin(lambda connection: job_cube(connection, where, objectives))
     timing = store.begin(lambda connection: _times(connection, found, wanted))
     measuring = store.begin(lambda connection: by_class(connection, ledger_jobs, where, MEASURES))
-    counting_before = store.begin(lambda connection: job_cube(connection, where_before))
+    counting_before = store.begin(lambda connection: job_cube(connection, where_before, {}))
     measuring_before = store.begin(
         lambda connection: by_class(connection, ledger_jobs, where_before, ("wait",))
     )
     begin_of_ledger = store.begin(_begin_of_ledger)
-    meeting = store.begin(lambda connection: objectives_met(connection, where, objectives))
 
     progress("jobs")
     cells = counting.result()
@@ -127,7 +127,7 @@ def make_report(
         jobs=sum(cell.jobs for cell in cells),
         endings=endings(cells),
         possible_doubles=sum(cell.doubles for cell in cells),
-        classes=classes(cells, measuring.result(), objectives, meeting.result()),
+        classes=classes(cells, measuring.result(), objectives),
         breakdown=dividing.result(),
         top_users=breakdown.of_cells(cells, "user", settings.top, settings.rates, {}),
         top_accounts=breakdown.of_cells(cells, "account", settings.top, settings.rates, settings.shares),
@@ -240,7 +240,7 @@ def _anomalies(
 ) -> list[Anomaly]:
     return [
         *anomalies.unusual_users(connection, wanted.period, wanted.previous, wanted.devices, cells, first),
-        *anomalies.unusual_jobs(connection, wanted.period, wanted.devices),
+        *unusual_jobs(connection, wanted.period, wanted.devices),
     ]
 
 

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement
+import numpy
 
-from .expressions import number, one_if, whole
+from .column_reader import Column
 
-_REGIONS = 64
 _HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Cells of ``size`` seconds since 1970, cut at ``cuts`` (ascending), the first and last of which bound it.
-
-    A cell's number is that of its stretch of ``size`` seconds times 64, plus how many cuts within stretches are
-    before it; a cut between two stretches needs no number.
-    """
+    """Cells of ``size`` seconds since 1970, cut at ``cuts`` (ascending), of which the outermost bound it."""
 
     size: int
     cuts: tuple[float, ...]
@@ -39,35 +32,11 @@ class Grid:
         """Where the last cell ends."""
         return self.cuts[-1]
 
-    @property
-    def _odd_cuts(self) -> list[float]:
-        return [cut for cut in self.cuts[1:-1] if cut % self.size]
-
-    def expression(self, moment: ColumnElement[float]) -> ColumnElement[int]:
-        """Return SQL for the number of the cell that a moment lies in."""
-        cell: ColumnElement[Any] = whole(moment / float(self.size)) * _REGIONS
-        for cut in self._odd_cuts:
-            cell = cell + one_if(moment >= number(cut))
-        return cell
-
-    def bounds(self, cell: int) -> tuple[float, float]:
-        """Return where a cell begins and ends."""
-        stretch, before = divmod(cell, _REGIONS)
-        begin, end = float(stretch * self.size), float((stretch + 1) * self.size)
-        borders = [self.begin, *self._odd_cuts, self.end]
-        return max(begin, borders[before]), min(end, borders[before + 1])
-
-    def pieces(self, begin: float, end: float) -> Iterator[tuple[int, float]]:
-        """Yield the cells that an interval lies in, with its seconds in each."""
-        begin, end = max(begin, self.begin), min(end, self.end)
-        odd = self._odd_cuts
-        while begin < end:
-            stretch, before = math.floor(begin / self.size), bisect_right(odd, begin)
-            stop = min(float((stretch + 1) * self.size), end)
-            if before < len(odd):
-                stop = min(stop, odd[before])
-            yield stretch * _REGIONS + before, stop - begin
-            begin = stop
+    def borders(self) -> Column:
+        """Return where the cells begin, in order, and where the last one ends."""
+        first, last = math.ceil(self.begin / self.size), math.ceil(self.end / self.size)
+        of_stretches = numpy.arange(first, last, dtype=numpy.float64) * self.size
+        return numpy.unique(numpy.concatenate([of_stretches, self.cuts]))
 
 
 def grid(cuts: Sequence[float], zone: ZoneInfo) -> Grid:

@@ -12,67 +12,66 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, func, select
+import numpy
+from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from ..scheduler.activity import WORKING
-from ..scheduler.tables import device_activity
+from ..scheduler.ledger import OWN_SOURCE
 from ..telemetry.labels import ACTIVITIES
-from .expressions import number
-from .ledger_intervals import UNKNOWN, by_cell, executed, stretches
+from .column_reader import Column, columns
+from .interval_union import between, contains, union
+from .ledger_intervals import UNKNOWN, changes, observed_executions, own_executions
 from .model import TimePartition
 from .presence import Presence
 from .time_cells import Grid
 
 _NOT_AVAILABLE = ("fault", "maintenance", UNKNOWN)
+_PLACES = {activity: place for place, activity in enumerate(ACTIVITIES)}
+_ABSENT = len(ACTIVITIES)
+_CELLS_AT_ONCE = 256
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TimeTable:
-    """The seconds of one device by cell of the grid and activity; a cell that is not there has none."""
+    """The seconds of one device by cell of a grid and activity."""
 
     presence: Presence
     grid: Grid
-    cells: dict[int, dict[str, float]] = field(
-        default_factory=lambda: defaultdict(lambda: dict.fromkeys(ACTIVITIES, 0.0))
-    )
+    borders: Column
+    """Where the cells begin, and where the last one ends."""
+    cells: NDArray[numpy.float64]
+    """One row a cell, one column an activity."""
 
-    def add(self, activity: str, begin: float, end: float) -> None:
-        """Attribute an interval to an activity."""
-        for cell, seconds in self.grid.pieces(begin, end):
-            self.cells[cell][activity] += seconds
-
-    def within(self, begin: float, end: float) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield the cells between two of the grid's cuts."""
-        return (
-            (cell, seconds)
-            for cell, seconds in sorted(self.cells.items())
-            if begin <= self.grid.bounds(cell)[0] < end
-        )
+    def within(self, begin: float, end: float) -> Iterator[tuple[float, Mapping[str, float]]]:
+        """Yield where each cell between two of the grid's cuts begins, and its seconds."""
+        first, last = self._places(begin, end)
+        for start, seconds in zip(
+            self.borders[first:last].tolist(), self.cells[first:last].tolist(), strict=True
+        ):
+            yield start, dict(zip(ACTIVITIES, seconds, strict=True))
 
     def seconds(self, begin: float, end: float) -> dict[str, float]:
         """Return the seconds by activity between two of the grid's cuts."""
-        total = dict.fromkeys(ACTIVITIES, 0.0)
-        for _, seconds in self.within(begin, end):
-            for activity, spent in seconds.items():
-                total[activity] += spent
-        return total
+        first, last = self._places(begin, end)
+        return dict(zip(ACTIVITIES, self.cells[first:last].sum(axis=0).tolist(), strict=True))
+
+    def _places(self, begin: float, end: float) -> tuple[int, int]:
+        first, last = numpy.searchsorted(self.borders[:-1], [begin, end])
+        return int(first), int(last)
 
 
-def partition(seconds: dict[str, float]) -> TimePartition:
+def partition(seconds: Mapping[str, float]) -> TimePartition:
     """Return a partition with the three utilizations of it; those of no time at all are None."""
-    # What cancels out may leave a rounding error below 0.
-    known = {activity: max(spent, 0.0) for activity, spent in seconds.items()}
-    wall, busy = sum(known.values()), known["execute"]
-    available = wall - sum(known[activity] for activity in _NOT_AVAILABLE)
-    worked = busy + known["dispatch"]
+    wall, busy = sum(seconds.values()), seconds["execute"]
+    available = wall - sum(seconds[activity] for activity in _NOT_AVAILABLE)
+    worked = busy + seconds["dispatch"]
     return TimePartition(
         wall_seconds=wall,
-        seconds=known,
+        seconds=dict(seconds),
         utilization=busy / wall if wall > 0 else None,
         utilization_of_available=min(busy / available, 1.0) if available > 0 else None,
         dispatch_efficiency=busy / worked if worked > 0 else None,
@@ -80,79 +79,83 @@ def partition(seconds: dict[str, float]) -> TimePartition:
 
 
 def time_table(connection: Connection, presence: Presence, sources: Sequence[str], grid: Grid) -> TimeTable:
-    """Return the time of one device in all cells of ``grid``, added up by the database."""
-    table = TimeTable(presence, grid)
-    stop = grid.end if presence.end is None else presence.end
-    table.add(UNKNOWN, presence.begin, min(presence.first_change, stop))
-    table.add(UNKNOWN, presence.known_until, stop)
-    for row in connection.execute(by_cell(stretches(presence, grid), grid)):
-        _add(table, row, {"dispatch" if row.activity in WORKING else row.activity: 1.0})
-    rested: list[tuple[float, float]] = []
-    for row in connection.execute(executed(connection, presence, sources, grid)):
-        if row.executes:
-            # The time at work is in ``dispatch`` so far.
-            _add(table, row, {"execute": 1.0, "dispatch": -1.0})
-        if row.overlap is None:
-            continue
-        overlap = (row.begin, row.overlap)
-        if row.own:
-            _add_interval(table, *overlap, {"execute": -1.0, "dispatch": 1.0})
-        elif row.executes:
-            rested.append(overlap)
-        else:
-            _add_interval(table, *overlap, {row.activity: -1.0, "dispatch": 1.0})
-    if rested:
-        _take_from_rest(connection, table, sorted(rested))
-    return table
+    """Return the time of one device in all cells of ``grid``.
+
+    What executed is read as two numbers a slice, and laid over the changes of activity here: a database can do
+    that only by window functions over all rows, which takes several times as long.
+    """
+    told = _Told.read(connection, presence, sources, grid)
+    borders = grid.borders()
+    cells = numpy.zeros((len(borders) - 1, len(ACTIVITIES)))
+    for first in range(0, len(cells), _CELLS_AT_ONCE):
+        some = borders[first : first + _CELLS_AT_ONCE + 1]
+        cells[first : first + len(some) - 1] = told.seconds(some)
+    return TimeTable(presence, grid, borders, cells)
 
 
-def _add(table: TimeTable, row: Any, signs: Mapping[str, float]) -> None:
-    """Add what the database added up: of one cell, or an interval that came by itself."""
-    if row.alone is not None:
-        _add_interval(table, row.begin, row.end, signs)
-        return
-    for activity, sign in signs.items():
-        table.cells[row.cell][activity] += sign * row.seconds
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What the ledger tells of a device within a grid; moments are ascending."""
 
+    presence: Presence
+    end: float
+    """When it was there last."""
+    since: Column
+    """When its activity changed."""
+    activities: NDArray[numpy.intp]
+    """By how many changes there were: the place of what it did then."""
+    own: Column
+    observed: Column
 
-def _add_interval(table: TimeTable, begin: float, end: float, signs: Mapping[str, float]) -> None:
-    for cell, seconds in table.grid.pieces(begin, end):
-        for activity, sign in signs.items():
-            table.cells[cell][activity] += sign * seconds
-
-
-def _take_from_rest(connection: Connection, table: TimeTable, spans: Sequence[tuple[float, float]]) -> None:
-    """Take what executed off the rests that it began in, each of which it ends in; both in order of time."""
-    presence, place = table.presence, 0
-    for activity, begin, end in _all_stretches(connection, presence, spans[0][0], spans[-1][1]):
-        while place < len(spans) and spans[place][0] < end:
-            if spans[place][0] >= begin:
-                _add_interval(table, *spans[place], {activity: -1.0, "dispatch": 1.0})
-            place += 1
-
-
-def _all_stretches(
-    connection: Connection, presence: Presence, begin: float, end: float
-) -> Iterator[tuple[str, float, float]]:
-    """Yield the stretches that overlap an interval in order, those of which nothing is known too."""
-    columns = device_activity.c
-    of_device = columns.qpu_id == presence.qpu_id
-    start = select(func.max(columns.since)).where(of_device, columns.since <= begin).scalar_subquery()
-    rows = connection.execute(
-        select(columns.activity, columns.since)
-        .where(
-            and_(
-                of_device,
-                columns.since >= func.coalesce(start, number(begin)),
-                columns.since < number(min(end, presence.known_until)),
-            )
+    @classmethod
+    def read(cls, connection: Connection, presence: Presence, sources: Sequence[str], grid: Grid) -> _Told:
+        since, places = columns(connection, changes(presence, grid))
+        own = [columns(connection, part) for part in own_executions(connection, presence, grid)]
+        begins, ends = (numpy.concatenate(parts) for parts in zip(*own, strict=True))
+        del own
+        others = [source for source in sources if source != OWN_SOURCE]
+        return cls(
+            presence=presence,
+            end=grid.end if presence.end is None else presence.end,
+            since=since,
+            activities=numpy.concatenate([[_PLACES[UNKNOWN]], places]).astype(numpy.intp),
+            own=union(begins, ends),
+            observed=union(*columns(connection, observed_executions(presence, others, grid)))
+            if others
+            else numpy.empty(0),
         )
-        .order_by(columns.since, columns.id)
-        .execution_options(yield_per=10_000)
-    )
-    activity, since = UNKNOWN, min(begin, presence.begin, presence.first_change)
-    for row in rows:
-        yield activity, since, row.since
-        activity, since = row.activity, row.since
-    yield activity, since, max(presence.known_until, since)
-    yield UNKNOWN, max(presence.known_until, since), max(end, presence.known_until)
+
+    def seconds(self, borders: Column) -> NDArray[numpy.float64]:
+        """Return the seconds by activity between each two borders.
+
+        They are cut wherever anything begins or ends, so that one activity holds in each piece: as it begins.
+        """
+        begin, end = borders[0], borders[-1]
+        bounds = [self.presence.begin, self.presence.known_until, self.end]
+        moments = numpy.concatenate(
+            [
+                borders,
+                *(between(part, begin, end) for part in (self.since, self.own, self.observed)),
+                [bound for bound in bounds if begin < bound < end],
+            ]
+        )
+        moments.sort(kind="stable")
+        pieces = moments[:-1]
+        cell = numpy.searchsorted(borders, pieces, side="right") - 1
+        found: NDArray[numpy.float64] = numpy.bincount(  # type: ignore[assignment]  # of weights they are sums
+            cell * (len(ACTIVITIES) + 1) + self._activity(pieces),
+            weights=numpy.diff(moments),
+            minlength=(len(borders) - 1) * (len(ACTIVITIES) + 1),
+        )
+        return found.reshape(-1, len(ACTIVITIES) + 1)[:, :_ABSENT]
+
+    def _activity(self, moments: Column) -> NDArray[numpy.intp]:
+        """Return the place of what it did at each moment."""
+        places = self.activities[numpy.searchsorted(self.since, moments, side="right")]
+        places[moments >= self.presence.known_until] = _PLACES[UNKNOWN]
+        is_at_work = numpy.isin(places, [_PLACES[activity] for activity in WORKING])
+        places[is_at_work] = _PLACES["dispatch"]
+        places[is_at_work & contains(self.own, moments)] = _PLACES["execute"]
+        places[(moments < self.presence.begin) | (moments >= self.end)] = _ABSENT
+        places[contains(self.observed, moments)] = _PLACES["execute"]
+        return places

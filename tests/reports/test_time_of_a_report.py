@@ -260,6 +260,23 @@ def test_slices_that_are_no_longer_kept_are_told_by_the_jobs(sqlite_store: Store
     assert device.time.seconds["execute"] == pytest.approx(15 * TICK)
 
 
+def test_what_another_scheduler_executed_counts_at_rest_and_what_we_did_only_at_work(
+    sqlite_store: Store,
+) -> None:
+    sqlite_store.fill(
+        Ledger(
+            as_of={NAME: at(100)},
+            changes=[(NAME, at(0), "dispatch", ""), (NAME, at(40), "idle", ""), (NAME, at(90), "dispatch", "")],
+            slices=[(NAME, at(30), at(70))],
+            jobs=[a_job(source="peer", started_at=at(50), ended_at=at(60), busy_seconds=None)],
+        )
+    )
+    device = only_device(sqlite_store.report(at(0), at(100)))
+    assert device is not None
+    wanted = {"execute": 20 * TICK, "dispatch": 40 * TICK, "idle": 40 * TICK}
+    assert {name: spent for name, spent in device.time.seconds.items() if spent} == pytest.approx(wanted)
+
+
 def test_a_fault_is_one_incident_however_often_qwatch_restarts_meanwhile(sqlite_store: Store) -> None:
     sqlite_store.fill(
         Ledger(
