@@ -6,14 +6,14 @@ the committed reference is not what the catalogue makes.
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .catalogue import Kind, Label, Metric, Source, catalogue, groups
+from .generated_file import write_or_check
 
+MODULE = "qwatch.telemetry.reference"
 FILE = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
 
 _INTRODUCTION = """\
@@ -106,25 +106,7 @@ def _cell(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m qwatch.telemetry.reference", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the committed file, write nothing")
-    parser.add_argument("--file", type=Path, default=FILE, help="where the reference lies")
-    options = parser.parse_args(arguments)
-    generated = reference()
-    if not options.check:
-        options.file.write_text(generated, encoding="utf-8")
-        print(f"wrote {options.file}")
-        return 0
-    committed = options.file.read_text(encoding="utf-8") if options.file.exists() else ""
-    if committed == generated:
-        return 0
-    changed = difflib.unified_diff(
-        committed.splitlines(), generated.splitlines(), "committed", "generated", "", "", 0
-    )
-    for line in changed:
-        print(line, file=sys.stderr)
-    print("run: make metrics-reference", file=sys.stderr)
-    return 1
+    return write_or_check(MODULE, __doc__, FILE, reference, "metrics-reference", arguments)
 
 
 if __name__ == "__main__":

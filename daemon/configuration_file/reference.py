@@ -6,15 +6,15 @@ exit code is 1 if the committed reference is not what the models make.
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ...telemetry.generated_file import write_or_check
 from ..configuration import Configuration
 from .keys import Key, json_text, keys_of
 
+MODULE = "qwatch.daemon.configuration_file.reference"
 FILE = Path(__file__).resolve().parents[2] / "docs" / "configuration-keys.md"
 
 _INTRODUCTION = """\
@@ -78,27 +78,7 @@ def _cell(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m qwatch.daemon.configuration_file.reference", description=__doc__
-    )
-    parser.add_argument("--check", action="store_true", help="compare with the committed file, write nothing")
-    parser.add_argument("--file", type=Path, default=FILE, help="where the reference lies")
-    options = parser.parse_args(arguments)
-    generated = reference()
-    if not options.check:
-        options.file.write_text(generated, encoding="utf-8")
-        print(f"wrote {options.file}")
-        return 0
-    committed = options.file.read_text(encoding="utf-8") if options.file.exists() else ""
-    if committed == generated:
-        return 0
-    changed = difflib.unified_diff(
-        committed.splitlines(), generated.splitlines(), "committed", "generated", "", "", 0
-    )
-    for line in changed:
-        print(line, file=sys.stderr)
-    print("run: make configuration-reference", file=sys.stderr)
-    return 1
+    return write_or_check(MODULE, __doc__, FILE, reference, "configuration-reference", arguments)
 
 
 if __name__ == "__main__":
