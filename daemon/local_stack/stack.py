@@ -97,6 +97,8 @@ class Stack:
             code = self.demo.exit_code
             if code is None:
                 return
+            if not self._takes_work():
+                return
             self._failed_demos = self._failed_demos + 1 if code != 0 else 0
         example = _EXAMPLES[self.demo_runs % len(_EXAMPLES)]
         spec = find_spec(f"qwatch.examples.{example}")
@@ -109,6 +111,14 @@ class Stack:
             self.logs / "workload.log",
             self.environment | self._job_environment(),
         )
+
+    def _takes_work(self) -> bool:
+        """Whether the device is open: an administrator may have closed it, and then programs fail rightly."""
+        try:
+            found = httpx.get(f"{self.api_url}/accessible", timeout=2).json()
+        except (httpx.HTTPError, ValueError):
+            return False
+        return bool(found.get("is_accessible"))
 
     def _job_environment(self) -> dict[str, str]:
         """Name this stack's device, whatever other stack of this user was announced since."""

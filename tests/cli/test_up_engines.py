@@ -69,7 +69,11 @@ def test_metrics_rules_and_alerts_are_real(
         environment, "admin", "maintenance", "begin", "EMU", "--until", "1h", "--reason", "a test"
     )
     assert closed.returncode == 0, closed.stderr
-    wait_until(lambda: "QPUInMaintenance" in names_of_alerts(alertmanager), "no alert of the maintenance", 120)
+    wait_until(
+        lambda: run.ready and "QPUInMaintenance" in names_of_alerts(alertmanager),
+        "no alert of the maintenance",
+        120,
+    )
 
     run.remember_processes()
     run.process.send_signal(signal.SIGINT)
