@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..telemetry import device_metrics, job_metrics, labels, log_fields, own_metrics
 from ..telemetry.instruments import Instruments
@@ -13,6 +13,8 @@ from .sessions import NewSession, Session
 
 _logger = logging.getLogger(__name__)
 
+MOST_TOLD_ONE_BY_ONE = 32
+"""Jobs of one device, user, Slurm job and class, of those that are logged together."""
 _LONGEST_MESSAGE = 500
 _POSSIBLE_REASONS = {
     "done": ("none",),
@@ -81,14 +83,34 @@ def logs(level: int) -> bool:
 
 
 def jobs_queued(accepted: Iterable[tuple[Job, float]]) -> None:
-    """Log jobs that were queued, each with the time (Unix seconds) at which it was."""
+    """Log jobs that were queued, each with the time (Unix seconds) at which it was.
+
+    Of a burst, more than ``MOST_TOLD_ONE_BY_ONE`` jobs of a kind, one record tells how many, the first and the
+    last: a log must not grow as fast as a loop can submit. Start and end of each job are told all the same.
+    """
     # As _logger.info does it, except that nobody asks who called, and what is the same in all is made once.
     same = _logger.makeRecord(_logger.name, logging.INFO, __file__, 0, "job %d queued", (), None).__dict__
+    kinds: dict[tuple[object, ...], list[tuple[Job, float]]] = {}
     for job, at in accepted:
-        record = logging.LogRecord.__new__(logging.LogRecord)
-        record.__dict__.update(same, args=(job.id,), created=at, msecs=at % 1 * 1000)
-        record.__dict__.update(_fields(job, job.shots_requested))
-        _logger.handle(record)
+        kind = (job.qpu_id, job.user_name, job.slurm_job_id, job.job_class)
+        kinds.setdefault(kind, []).append((job, at))
+    for members in kinds.values():
+        if len(members) > MOST_TOLD_ONE_BY_ONE:
+            _burst_queued([job for job, _ in members])
+            continue
+        for job, at in members:
+            record = logging.LogRecord.__new__(logging.LogRecord)
+            record.__dict__.update(same, args=(job.id,), created=at, msecs=at % 1 * 1000)
+            record.__dict__.update(_fields(job, job.shots_requested))
+            _logger.handle(record)
+
+
+def _burst_queued(members: Sequence[Job]) -> None:
+    first, last = members[0], members[-1]
+    fields = _fields(first, sum(job.shots_requested for job in members))
+    for name in (log_fields.JOB, "trace_id"):
+        del fields[name]
+    _logger.info("%d jobs queued, from job %d to job %d", len(members), first.id, last.id, extra=fields)
 
 
 def job_started(job: Job, at: float) -> None:

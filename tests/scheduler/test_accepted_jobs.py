@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from opentelemetry import trace
 
-from qwatch.scheduler import accepted_jobs
+from qwatch.scheduler import accepted_jobs, job_telemetry
 from qwatch.scheduler.accepted_jobs import AcceptedJobs
 from tests.scheduler.test_job_log_lines import FAILED
 
@@ -76,7 +76,7 @@ def test_a_full_group_is_written_at_once(caplog: pytest.LogCaptureFixture) -> No
     async def accept() -> None:
         accepted = AcceptedJobs()
         for number in range(accepted_jobs.MOST_AT_ONCE + 1):
-            accepted.add(replace(WAITING, id=number))
+            accepted.add(replace(WAITING, id=number, user_name=f"user {number}"))
         assert len(caplog.records) == accepted_jobs.MOST_AT_ONCE
         accepted.write()
         accepted.write()
@@ -103,3 +103,18 @@ def test_a_later_record_of_a_job_comes_after_its_first(caplog: pytest.LogCapture
 
     asyncio.run(accept())
     assert messages(caplog) == ["job 2 queued"]
+
+
+def test_a_burst_of_one_kind_is_one_record_and_others_keep_theirs(caplog: pytest.LogCaptureFixture) -> None:
+    burst = [replace(WAITING, id=number) for number in range(1, job_telemetry.MOST_TOLD_ONE_BY_ONE + 2)]
+    other = replace(WAITING, id=99, user_name="grace")
+    job_telemetry.jobs_queued([(job, 1.0) for job in (*burst, other)])
+    assert messages(caplog) == ["33 jobs queued, from job 1 to job 33", "job 99 queued"]
+    told = vars(caplog.records[0])
+    assert (told["user"], told["shots"], "job" in told) == ("ada", 3300, False)
+
+
+def test_as_many_as_are_no_burst_are_told_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    few = [replace(WAITING, id=number) for number in range(job_telemetry.MOST_TOLD_ONE_BY_ONE)]
+    job_telemetry.jobs_queued([(job, 1.0) for job in few])
+    assert messages(caplog) == [f"job {job.id} queued" for job in few]
