@@ -20,6 +20,8 @@ need squeue slurm-client
 need psql postgresql
 need chromium chromium
 need pdftotext poppler-utils
+# What pages are drawn with here: widths of texts are looked at.
+[ -e /usr/share/fonts/truetype/liberation ] || missing="$missing fonts-liberation"
 need systemd-analyze systemd
 missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
 [ -n "${missing% }" ] || exit 0
