@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ..telemetry.zone_names import zone_names
 from .moments import MomentError, moment
 
 _MONTH = re.compile(r"(\d{4})-(\d\d)")
 _USUAL = timedelta(days=30)
-_ZONE_FILES = "zoneinfo/"
 
 
 class PeriodError(ValueError):
@@ -53,7 +50,7 @@ def period(month: str | None, begin: str | None, end: str | None, now: datetime 
 
 def local_zone(*moments: datetime) -> str:
     """Return the name of this machine's zone, or its offset where no name tells the same of ``moments``."""
-    for name in _names():
+    for name in (*zone_names(), "UTC"):
         try:
             zone = ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -63,16 +60,6 @@ def local_zone(*moments: datetime) -> str:
     minutes = int((moments[0].astimezone().utcoffset() or timedelta()).total_seconds()) // 60
     sign = "-" if minutes < 0 else "+"
     return f"{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
-
-
-def _names() -> list[str]:
-    found = [os.environ.get("TZ", "").removeprefix(":")]
-    link = os.path.realpath("/etc/localtime")
-    if _ZONE_FILES in link:
-        found.append(link.partition(_ZONE_FILES)[2])
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        found.append(Path("/etc/timezone").read_text(encoding="utf-8").strip())
-    return [name for name in [*found, "UTC"] if name]
 
 
 def _month(text: str) -> tuple[datetime, datetime]:

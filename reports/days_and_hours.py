@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, func, select
 
+from ..scheduler.local_days import days_between
 from ..scheduler.tables import ledger_jobs
 from ..telemetry.labels import ACTIVITIES
 from .expressions import number, one_if, whole
@@ -58,15 +59,8 @@ def jobs_by_hour(
 
 def midnights(period: Period) -> list[float]:
     """Return the begin of the period, every local midnight within it, and its end."""
-    zone = ZoneInfo(period.timezone)
-    day = datetime.fromtimestamp(period.begin, zone).date()
-    found = [period.begin]
-    while True:
-        day += timedelta(days=1)
-        midnight = datetime.combine(day, datetime.min.time(), zone).timestamp()
-        if midnight >= period.end:
-            return [*found, period.end]
-        found.append(midnight)
+    local = days_between(period.begin, period.end, ZoneInfo(period.timezone))
+    return [period.begin, *(day.begin for day in local[1:]), period.end]
 
 
 def days(table: TimeTable, period: Period, jobs: Sequence[HourlyJobs]) -> list[Day]:

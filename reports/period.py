@@ -6,15 +6,13 @@ has not ended the same length of time from the previous one's begin; of any othe
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ..telemetry.zone_names import zone_names
 from .model import Period
 
 _MONTH = re.compile(r"(\d{4})-(\d\d)")
@@ -40,13 +38,7 @@ class Asked:
 
 def local_zone() -> ZoneInfo:
     """Return this host's time zone; UTC where it has no name."""
-    candidates = [os.environ.get("TZ", "").removeprefix(":")]
-    link = os.path.realpath("/etc/localtime")
-    if "zoneinfo/" in link:
-        candidates.append(link.partition("zoneinfo/")[2].removeprefix("posix/").removeprefix("right/"))
-    with suppress(OSError, UnicodeDecodeError):
-        candidates.append(Path("/etc/timezone").read_text(encoding="utf-8").strip())
-    for name in filter(None, candidates):
+    for name in zone_names():
         try:
             return ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):

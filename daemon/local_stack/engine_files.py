@@ -46,11 +46,10 @@ def ports_of(engine: Engine) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A command line with its environment; ``url`` is for people, ``ready_url`` answers when it is up."""
+    """A command line with its environment; ``url`` is where people look."""
 
     arguments: list[str]
     url: str
-    ready_url: str
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -142,7 +141,6 @@ def _prometheus(plan: Plan) -> Launch:
             "--log.level=warn",
         ],
         plan.url("Prometheus"),
-        f"{plan.url('Prometheus')}/-/ready",
     )
 
 
@@ -160,7 +158,6 @@ def _alertmanager(plan: Plan) -> Launch:
             "--log.level=warn",
         ],
         plan.url("Alertmanager"),
-        f"{plan.url('Alertmanager')}/-/ready",
     )
 
 
@@ -172,7 +169,6 @@ def _node_exporter(plan: Plan) -> Launch:
             "--log.level=warn",
         ],
         f"{plan.url('node_exporter')}/metrics",
-        plan.url("node_exporter"),
     )
 
 
@@ -184,7 +180,6 @@ def _loki(plan: Plan) -> Launch:
             "-config.expand-env=true",
         ],
         plan.url("Loki"),
-        f"{plan.url('Loki')}/ready",
         {
             "LOKI_ADDRESS": LOOPBACK,
             "LOKI_HTTP_PORT": str(plan.ports["Loki"]),
@@ -202,7 +197,6 @@ def _tempo(plan: Plan) -> Launch:
             "-config.expand-env=true",
         ],
         plan.url("Tempo"),
-        f"{plan.url('Tempo')}/ready",
         {
             "TEMPO_ADDRESS": LOOPBACK,
             "TEMPO_HTTP_PORT": str(plan.ports["Tempo"]),
@@ -238,7 +232,6 @@ def _collector(plan: Plan) -> Launch:
             f"--config={room('compose') / 'collector' / 'config.yaml'}",
         ],
         f"{plan.url('Collector')}  (OTLP; gRPC on {grpc})",
-        plan.url("Collector's health"),
         environment,
     )
 
@@ -278,7 +271,6 @@ def _grafana(plan: Plan) -> Launch:
             *(f"cfg:default.{key}={value}" for key, value in settings.items()),
         ],
         f"{plan.url('Grafana')}  (user admin, password in {password})",
-        f"{plan.url('Grafana')}/api/health",
         {
             "GF_SECURITY_ADMIN_PASSWORD__FILE": str(password),
             "QWATCH_PROMETHEUS_URL": address(Engine.PROMETHEUS),

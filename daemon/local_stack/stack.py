@@ -97,7 +97,7 @@ class Stack:
             code = self.demo.exit_code
             if code is None:
                 return
-            if not self._takes_work():
+            if not self.takes_work():
                 return
             self._failed_demos = self._failed_demos + 1 if code != 0 else 0
         example = _EXAMPLES[self.demo_runs % len(_EXAMPLES)]
@@ -112,8 +112,8 @@ class Stack:
             self.environment | self._job_environment(),
         )
 
-    def _takes_work(self) -> bool:
-        """Whether the device is open: an administrator may have closed it, and then programs fail rightly."""
+    def takes_work(self) -> bool:
+        """Return whether the daemon answers and the device is open; programs fail rightly where it is not."""
         try:
             found = httpx.get(f"{self.api_url}/accessible", timeout=2).json()
         except (httpx.HTTPError, ValueError):
@@ -313,11 +313,8 @@ def _wait_until_ready(stack: Stack) -> None:
         failure = stack.failure()
         if failure is not None:
             raise ConfigurationError(failure)
-        try:
-            if httpx.get(f"{stack.api_url}/accessible", timeout=2).json()["is_accessible"]:
-                return
-        except (httpx.HTTPError, ValueError, KeyError):
-            pass
+        if stack.takes_work():
+            return
         time.sleep(0.1)
     raise ConfigurationError(f"the stack was not ready after {_START_SECONDS:.0f} s; logs: {stack.logs}")
 
