@@ -37,6 +37,7 @@ from prometheus_client.samples import Sample
 from ..telemetry.bounded_gate import DropCounter, ignore_drop
 from ..telemetry.catalogue import by_prometheus_name
 from ..telemetry.identity import qwatch_version
+from .paced_registry import PacedRegistry
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class OtlpMetricsSender:
         interval: float,
         dropped: DropCounter = ignore_drop,
     ) -> None:
-        self._registry = registry
+        self._registry = PacedRegistry(registry)
         self._exporter = exporter
         self._resource = resource
         self._interval = interval

@@ -24,6 +24,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from .paced_registry import PacedRegistry
+
 logger = logging.getLogger(__name__)
 
 PATH = "/metrics"
@@ -38,6 +40,7 @@ def metrics_application(registry: Collector) -> ASGIApp:
     loop. If it cannot be made the answer is 500 with one line, and the reason is logged.
     """
     limiter = CapacityLimiter(_MOST_AT_ONCE)
+    paced = PacedRegistry(registry)
 
     async def metrics(request: Request) -> Response:
         encode, content_type = _encoder(", ".join(request.headers.getlist("accept")))
@@ -49,7 +52,7 @@ def metrics_application(registry: Collector) -> ASGIApp:
         compressed = gzip_accepted(", ".join(request.headers.getlist("accept-encoding")))
 
         def generate() -> bytes:
-            text = encode(registry)
+            text = encode(paced)
             return gzip.compress(text, _COMPRESSION) if compressed else text
 
         try:
