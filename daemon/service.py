@@ -138,7 +138,7 @@ async def _serve(
 
 
 def _calm_garbage_collection() -> None:
-    """Let no full collection stop the requests: by default there are two a second under load, of 5 to 15 ms each.
+    """Let no full collection stop the requests: by default a load makes two a second, of 5 to 15 ms each.
 
     Most garbage with cycles is of one request, and the collections of young objects find it.
     """
