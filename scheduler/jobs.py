@@ -20,6 +20,11 @@ _INSERT_LOG = insert(job_log)
 _INSERT_RESULTS = insert(job_results)
 _JOB = select(jobs).where(jobs.c.id == bindparam("job_id"))
 _PAYLOAD = select(job_payloads.c.sequence).where(job_payloads.c.job_id == bindparam("job_id"))
+_SPANS_SENT = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job_id"))
+    .values(spans_emitted=True, trace_id=bindparam("sent_in"))
+)
 _RESULTS = select(job_results.c.results).where(job_results.c.job_id == bindparam("job_id"))
 
 
@@ -244,9 +249,10 @@ def tell_trace(connection: Connection, job_id: int, traceparent: str, trace_id: 
     )
 
 
-def spans_sent(connection: Connection, job_id: int, trace_id: str | None) -> None:
-    """Remember that a job's spans were sent, and under which trace."""
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(spans_emitted=True, trace_id=trace_id))
+def spans_sent(connection: Connection, sent: Sequence[tuple[int, str | None]]) -> None:
+    """Remember that the spans of jobs were sent, each given as (job, trace they are in)."""
+    if sent:
+        connection.execute(_SPANS_SENT, [{"job_id": job_id, "sent_in": trace_id} for job_id, trace_id in sent])
 
 
 def without_spans(connection: Connection) -> list[int]:

@@ -16,7 +16,6 @@ from ..telemetry import own_metrics
 from ..telemetry.instruments import Instruments
 from ..telemetry.trace_context import parse_traceparent
 from . import job_telemetry, jobs, schema
-from .accepted_jobs import AcceptedJobs
 from .accounts import Accounts
 from .administration import Administration
 from .cancellation import Cancellation
@@ -34,6 +33,7 @@ from .errors import (
 )
 from .first_fetches import FirstFetches
 from .job_access import owned
+from .job_log import JobLog
 from .job_payload import accepted_payload
 from .jobs import Job, JobState, NewJob
 from .ledger_comparison import LedgerComparison
@@ -86,14 +86,14 @@ class Scheduler:
         self.first_fetches = FirstFetches(self.store)
         self.run_time = RunTimeSettings(api)
         self._emitter = TraceEmitter(self.store, trace.get_tracer("qwatch.scheduler"), settings.trace_grace)
-        self._accepted = AcceptedJobs()
+        self._job_log = JobLog()
         self.dispatchers = {
             device.name: Dispatcher(
                 device,
                 self.store,
                 policy_named(settings.policy),
                 instruments,
-                self._job_started,
+                self._job_log.started,
                 self._job_finished,
             )
             for device in self.devices.values()
@@ -148,7 +148,7 @@ class Scheduler:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._emitter.drain()
-        self._accepted.write()
+        self._job_log.write()
         self.first_fetches.save()
         for device in self.devices.values():
             await device.turn_to("unknown", "the daemon stopped")
@@ -235,7 +235,7 @@ class Scheduler:
         device.backlog.came(job.shots_requested)
         self.dispatchers[device.name].wake()
         job_telemetry.job_accepted(self.instruments, job)
-        self._accepted.add(job)
+        self._job_log.accepted(job)
         return job
 
     async def job(self, job_id: int, uid: int, sees_all: bool = False) -> tuple[Job, str | None]:
@@ -294,13 +294,9 @@ class Scheduler:
             own_metrics.DECISIONS, qpu_id=device.name, policy=self._policy, decision="reject", reason=reason
         )
 
-    def _job_started(self, job: Job, at: float) -> None:
-        self._accepted.write_before(job)
-        job_telemetry.job_started(job, at)
-
     def _job_finished(self, job: Job) -> None:
-        self._accepted.write_before(job)
         job_telemetry.job_ended(self.instruments, job)
+        self._job_log.ended(job)
         for listener in self.job_listeners:
             listener(job)
         self._emitter.job_finished(job.id, job.traceparent is not None)

@@ -7,7 +7,10 @@ it after the job had begun.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import math
+import time
 from collections.abc import Sequence
 
 from opentelemetry import trace
@@ -18,7 +21,7 @@ from sqlalchemy import Connection
 from ..telemetry import attributes as names
 from ..telemetry.redaction import redact
 from ..telemetry.trace_context import context_of, parse_traceparent
-from . import jobs, slices
+from . import jobs, slices, tables
 from .jobs import Job, JobState
 from .slices import Slice
 from .store import Store
@@ -26,53 +29,73 @@ from .store import Store
 _logger = logging.getLogger(__name__)
 
 
+PACE = 0.5
+"""Seconds between two groups: the spans of jobs by themselves cost twice as much as of several at once."""
+MOST_AT_ONCE = 64
+"""Jobs that are read from the store together."""
+
+
 class TraceEmitter:
-    """Sends the spans of ended jobs, each once."""
+    """Sends the spans of ended jobs, each once. To be used in the event loop."""
 
     def __init__(self, store: Store, tracer: Tracer, grace: float) -> None:
         self._store = store
         self._tracer = tracer
         self._grace = grace
-        self._waiting: dict[int, asyncio.Task[None]] = {}
+        self._due: dict[int, float] = {}
+        self._work: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
 
     def job_finished(self, job_id: int, trace_known: bool) -> None:
-        """Send the job's spans: now if its trace is known, else after the time of grace."""
-        task = asyncio.create_task(self._emit_after(job_id, 0.0 if trace_known else self._grace))
-        self._waiting[job_id] = task
-        task.add_done_callback(lambda _: self._waiting.pop(job_id, None))
+        """Send the job's spans: soon if its trace is known, else after the time of grace."""
+        self._due[job_id] = time.monotonic() + (0.0 if trace_known else self._grace)
+        if self._work is None:
+            self._work = asyncio.create_task(self._send())
 
     async def emit_left_over(self) -> None:
         """Send the spans of jobs that ended before an earlier process could send theirs."""
-        for job_id in await self._store.read(jobs.without_spans):
-            await self._emit(job_id)
+        left = await self._store.read(jobs.without_spans)
+        for begin in range(0, len(left), MOST_AT_ONCE):
+            await self._emit(left[begin : begin + MOST_AT_ONCE])
 
     async def drain(self) -> None:
         """Send what waits without further delay."""
         self._hurry.set()
-        await asyncio.gather(*self._waiting.values(), return_exceptions=True)
+        if self._work is not None:
+            await self._work
 
-    async def _emit_after(self, job_id: int, seconds: float) -> None:
-        if seconds:
-            try:
-                async with asyncio.timeout(seconds):
+    async def _send(self) -> None:
+        while self._due:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PACE):
                     await self._hurry.wait()
-            except TimeoutError:
-                pass
-        try:
-            await self._emit(job_id)
-        except Exception:
-            _logger.exception("the spans of job %d could not be sent", job_id)
+            now = math.inf if self._hurry.is_set() else time.monotonic()
+            due = [job_id for job_id, at in self._due.items() if at <= now][:MOST_AT_ONCE]
+            for job_id in due:
+                del self._due[job_id]
+            try:
+                await self._emit(due)
+            except Exception:
+                _logger.exception("the spans of jobs %s could not be sent", ", ".join(map(str, due)))
+        self._work = None
 
-    async def _emit(self, job_id: int) -> None:
-        def load(connection: Connection) -> tuple[Job | None, Sequence[Slice]]:
-            return jobs.find(connection, job_id), slices.of_job(connection, job_id)
+    async def _emit(self, job_ids: Sequence[int]) -> None:
+        members = tables.jobs.c.id.in_(job_ids)
 
-        job, parts = await self._store.read(load)
-        if job is None or job.spans_emitted:
+        def load(connection: Connection) -> tuple[list[Job], Sequence[Slice]]:
+            return jobs.where(connection, members), slices.of_jobs(connection, members)
+
+        if not job_ids:
             return
-        trace_id = emit_job(self._tracer, job, parts)
-        await self._store.write(lambda connection: jobs.spans_sent(connection, job_id, trace_id))
+        found, their_slices = await self._store.read(load)
+        sent = []
+        for job in found:
+            if job.spans_emitted:
+                continue
+            parts = [part for part in their_slices if part.job_id == job.id]
+            sent.append((job.id, emit_job(self._tracer, job, parts)))
+            await asyncio.sleep(0)  # requests come first
+        await self._store.write(lambda connection: jobs.spans_sent(connection, sent))
 
 
 def emit_job(tracer: Tracer, job: Job, parts: Sequence[Slice]) -> str | None:

@@ -209,10 +209,11 @@ def test_numbers_that_are_none_and_too_many_at_once_are_refused(daemon: Any, seq
 
 
 def test_the_daemons_log_tells_of_each_step_of_a_job_with_its_user_and_slurm_job(
-    daemon: Any, sequence_text: str
+    daemon: Any, sequence_text: str, wait_until: Any
 ) -> None:
     number = daemon.submit(daemon.acquire(slurm_job="4711"), sequence_text, 40)
     daemon.finished(number)
+    wait_until(lambda: f'"job {number} DONE"' in daemon.log)
     lines = [json.loads(line) for line in daemon.log.splitlines() if f'"job {number} ' in line]
     steps = [line for line in lines if "state" in line]
     assert [line["state"] for line in steps] == ["PENDING", "RUNNING", "DONE"]
