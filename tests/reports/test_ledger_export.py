@@ -208,7 +208,8 @@ def test_an_anonymous_export_leads_to_nobody_and_still_groups(connection: Connec
     assert {(row["uid"], row["trace_id"], row["cluster"]) for row in rows} == {(None, None, None)}
     for what in PARTS:
         for form in ("csv", "jsonl"):
-            text = written(connection, what, form, anonymous=True)
+            # By chance the digits of a stand-in may spell "ada".
+            text = re.sub(r"-[0-9a-f]{12}\b", "-", written(connection, what, form, anonymous=True))
             found = re.findall(r"ada|chem|root|calc|815|1000|(?:ab){16}|ffff|lost", text)
             assert found == [], what
     assert lines(connection, "jobs", anonymous=True) != rows, "each export has stand-ins of its own"
